@@ -1,0 +1,75 @@
+//! Every bound in one file, each with its reason.
+//!
+//! A bound that an operator may move has the same name in the configuration; the value here is its default.
+//! Read next: [`crate::code`].
+
+use crate::time::Millis;
+
+/// A run's whole time unless its pack says otherwise (`AGENT_TIMEOUT`).
+pub const RUN_TIMEOUT: Millis = Millis::seconds(60);
+/// The longest limit a pack may ask for: a day, so that a lost zero cannot hold a slot for a year.
+pub const RUN_TIMEOUT_MAX: Millis = Millis::seconds(86_400);
+/// A lease without renewal; short, so that the work of a dead worker is taken over within seconds.
+pub const LEASE: Millis = Millis::seconds(15);
+/// A third of the lease: one lost renewal must not lose the run.
+pub const LEASE_RENEW: Millis = Millis::seconds(5);
+/// The bound on time without progress, apart from the lease (`QUEUE_VISIBILITY_TIMEOUT`).
+pub const VISIBILITY: Millis = Millis::seconds(300);
+/// Inputs that one turn of the loop decides; more would delay the first answer of the batch.
+pub const LOOP_BATCH: usize = 512;
+/// The inbox of the loop; full means that callers wait, and are refused at the door after `INBOX_WAIT`.
+pub const INBOX: usize = 4096;
+/// How long a caller waits for a place in the inbox before 503.
+pub const INBOX_WAIT: Millis = Millis::seconds(5);
+/// Runs that one worker executes at a time (`WORKER_CONCURRENCY`).
+pub const WORKER_CONCURRENCY: u32 = 5;
+/// The most slots one worker may have; beyond it the two-digit-core machine is the bottleneck anyway.
+pub const WORKER_CONCURRENCY_MAX: u32 = 1024;
+/// Retries after the first try (`MAX_RETRIES`).
+pub const RETRIES_MAX: u32 = 3;
+/// Times that a run may be leased again after its worker died; then it fails as a poison run.
+pub const LEASES_MAX: u32 = 5;
+/// Turns of model and tools in one run unless its pack says otherwise.
+pub const TURNS: u32 = 12;
+/// The most turns a pack may ask for.
+pub const TURNS_MAX: u32 = 1000;
+/// Tokens one run may use unless its pack says otherwise.
+pub const TOKENS: u64 = 200_000;
+/// Steps in a run's journal; a loop that gets here is stopped, since replay reads them all.
+pub const STEPS_MAX: u32 = 10_000;
+/// Input of one run; larger input belongs into an artifact.
+pub const INPUT_BYTES: usize = 1 << 20;
+/// Result of one step kept inline in the journal; larger ones become artifacts.
+pub const STEP_BYTES: usize = 64 << 10;
+/// One artifact.
+pub const ARTIFACT_BYTES: u64 = 256 << 20;
+/// Runs that may wait; a longer queue is a fault to be shown, not memory to be used.
+pub const QUEUE_DEPTH: u64 = 10_000_000;
+/// Bytes of a pack file; larger is a mistake or an attack.
+pub const PACK_BYTES: usize = 1 << 20;
+/// Pack versions kept for roll-back.
+pub const PACK_VERSIONS_KEPT: usize = 100;
+/// Normal time in PENDING; later the run is late (AO-12, CONF-09).
+pub const PENDING_NORMAL: Millis = Millis::seconds(30);
+/// Alert in PENDING (CONF-09).
+pub const PENDING_ALERT: Millis = Millis::seconds(60);
+/// Normal time in INITIALIZING (AO-13).
+pub const INITIALIZING_NORMAL: Millis = Millis::seconds(60);
+/// Normal time in COMPLETING (AO-15).
+pub const COMPLETING_NORMAL: Millis = Millis::seconds(30);
+/// Cancellation reaches a running step within this.
+pub const CANCEL_WITHIN: Millis = Millis::seconds(1);
+/// Drain at shutdown: work in progress gets this long before it is left to the next process.
+pub const DRAIN: Millis = Millis::seconds(10);
+/// Idempotency keys are remembered this long.
+pub const IDEMPOTENCY_KEPT: Millis = Millis::seconds(86_400);
+/// Warnings before the time limit, as parts of 60: `50s of 60s` and `55s of 60s`.
+pub const TIME_WARNINGS: [u64; 2] = [50, 55];
+/// The file that is given up when the disk is full, so that states, dead letters and audit can still be written.
+pub const BALLAST_BYTES: u64 = 8 << 20;
+/// Free space below which new work is refused.
+pub const DISK_FLOOR_BYTES: u64 = 4 << 20;
+/// Runs in one page of a list.
+pub const PAGE: u32 = 100;
+/// The largest page a caller may ask for.
+pub const PAGE_MAX: u32 = 1000;
