@@ -1,0 +1,24 @@
+//! The store: journal, queue, packs, audit, settings, keys, workers and artifacts, durable on one disk.
+//!
+//! Guarantees: a batch that [`Store::apply`] answered is on disk and survives power loss; a batch that it did not
+//! answer is there whole or not at all; a blob is synced before the commit that names it. Two stores pass one
+//! conformance suite: [`Sqlite`], and [`Memory`], the plain model that says what is right.
+//! Leaves to others: deciding what to write (`hale-engine`) and every transition (`hale_core::run::apply`).
+//! Read next: [`store`], the trait; then [`op`], what can be written; then `sqlite/writer.rs`, how.
+
+pub mod blobs;
+pub mod error;
+pub mod folder;
+pub mod op;
+pub mod row;
+pub mod store;
+
+pub use blobs::{Blobs, Hash};
+pub use error::Error;
+pub use folder::Folder;
+pub use op::{Claimed, Idempotency, Insert, Op, OpResult, Update};
+pub use row::{
+    AuditFilter, AuditRow, Counts, Cursor, KeyRow, ListFilter, PackHead, PackRow, Page, Phase, Pruned,
+    QueueRow, Space, StoredRun, WorkerKind, WorkerRow,
+};
+pub use store::Store;

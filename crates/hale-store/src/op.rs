@@ -1,0 +1,102 @@
+//! Everything that can be written.
+//!
+//! An op is plain data; a batch of them is one commit. A transition is decided by `hale_core::run::apply` before it
+//! comes here, except a [`Op::Claim`], where the store finds the runs and asks core for each.
+//! Read next: [`crate::row`], what can be read.
+
+use crate::row::{AuditRow, KeyRow, PackRow, WorkerRow};
+use hale_core::id::{RunId, WorkerId};
+use hale_core::run::event::Artifact;
+use hale_core::run::{Effect, Priority, Record, Run};
+use hale_core::time::Timestamp;
+use std::sync::Arc;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// A new run. It may already be leased, or even ended: all its records are one commit.
+    /// Answers `Done`, `Duplicate`, `Full`, or `Conflict` when the id exists.
+    Insert(Box<Insert>),
+    /// A run moves on. Answers `Done`, or `Conflict` with the stored sequence number.
+    Update(Box<Update>),
+    /// Leases the oldest pending runs of one key and class to a worker and initialises them. Answers `Claimed`.
+    Claim { key: Arc<str>, priority: Priority, n: u32, worker: WorkerId, at: Timestamp },
+    /// A worker as it now is: the whole row.
+    Worker(WorkerRow),
+    /// A pack version. The same version with the same digest is `Done` again, with another one `Conflict`.
+    /// Refused as `Full` on a full disk.
+    PackDeploy(Box<PackRow>),
+    /// Which version new runs take; `Conflict` when there is no such version.
+    PackCurrent { name: Arc<str>, version: Arc<str> },
+    /// Whether new runs are taken; `Conflict` when there is no such pack.
+    PackEnabled { name: Arc<str>, enabled: bool },
+    /// Sets a value, or removes it.
+    Setting { key: String, value: Option<String> },
+    /// An intent before a deed, or its outcome.
+    Audit(Box<AuditRow>),
+    /// An API key as it now is: the whole row.
+    KeyPut(Box<KeyRow>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Insert {
+    pub run: Run,
+    /// JSON text.
+    pub input: Arc<str>,
+    /// From 1 to `run.seq`, dense.
+    pub records: Vec<Record>,
+    /// JSON text, for a run that is born ended.
+    pub output: Option<Arc<str>>,
+    pub idempotency: Option<Idempotency>,
+}
+
+/// A promise to answer the same request with the same run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// Already scoped by the caller (tenant, route).
+    pub key: String,
+    /// Of the request's body, so that another body under the same key is told apart.
+    pub digest: [u8; 32],
+    /// From this moment on the key is free again; compared with the new run's `submitted_at`.
+    pub expires: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    pub run: Run,
+    /// The sequence number before: another one stored means that somebody else was faster.
+    pub was: u64,
+    /// From `was + 1` to `run.seq`, dense. The artifacts of a `Completing` event are named by this commit.
+    pub records: Vec<Record>,
+    /// JSON text.
+    pub output: Option<Arc<str>>,
+    /// Blobs that this commit names beside those of a `Completing` event: large results of steps.
+    pub artifacts: Vec<Artifact>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum OpResult {
+    Done,
+    /// The idempotency key belongs to `run`; its request had `digest`.
+    Duplicate {
+        run: RunId,
+        digest: [u8; 32],
+    },
+    /// The stored sequence number, or none when there is no such row.
+    Conflict {
+        seq: Option<u64>,
+    },
+    Claimed(Vec<Claimed>),
+    /// The disk is full: new work is refused, work in progress is still written.
+    Full,
+}
+
+/// A run under a fresh lease.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claimed {
+    pub run: Run,
+    pub input: Arc<str>,
+    /// The whole history when the run was leased before, else the records of this claim.
+    pub records: Vec<Record>,
+    /// Of this claim only.
+    pub effects: Vec<Effect>,
+}

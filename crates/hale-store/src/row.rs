@@ -1,0 +1,187 @@
+//! Everything that can be read.
+//!
+//! Plain data with public fields; no row knows how it is stored.
+//! Read next: [`crate::sqlite`](crate), the store itself.
+
+use hale_core::code::Code;
+use hale_core::id::{KeyId, OperationId, RunId, WorkerId};
+use hale_core::run::event::Artifact;
+use hale_core::run::{Priority, Run, StateName};
+use hale_core::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A run with what it was given and what it made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredRun {
+    pub run: Run,
+    /// JSON text.
+    pub input: Arc<str>,
+    /// JSON text.
+    pub output: Option<Arc<str>>,
+    pub artifacts: Vec<Artifact>,
+}
+
+/// Which runs to list; an empty filter takes all. Several states are "any of them", the rest is "and".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListFilter {
+    pub states: Vec<StateName>,
+    /// The pack's name, exactly.
+    pub pack: Option<String>,
+    /// Submitted at or after; compared with the moment in the run's id.
+    pub since: Option<Timestamp>,
+    /// Submitted before; compared with the moment in the run's id.
+    pub until: Option<Timestamp>,
+    pub error_code: Option<Code>,
+    pub correlation: Option<String>,
+    /// Found anywhere in the run's record (pack, key, correlation, failure), ignoring case of ASCII letters.
+    pub text: Option<String>,
+}
+
+/// Where the next page of a list begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor(pub RunId);
+
+/// Newest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    pub runs: Vec<Run>,
+    /// Set when there may be more.
+    pub next: Option<Cursor>,
+}
+
+/// Waiting runs of one key and class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueRow {
+    pub key: Arc<str>,
+    pub priority: Priority,
+    pub count: u64,
+    /// When the run that is next was submitted.
+    pub oldest: Option<Timestamp>,
+}
+
+/// States without a run are not in the maps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Runs by state now.
+    pub by_state: BTreeMap<StateName, u64>,
+    /// Runs that ended since the moment asked for.
+    pub ended_since: BTreeMap<StateName, u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerKind {
+    /// Tasks of the server process.
+    Embedded,
+    /// A process of its own.
+    Process,
+}
+
+/// One incarnation of a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerRow {
+    pub id: WorkerId,
+    pub kind: WorkerKind,
+    pub host: String,
+    pub pid: u32,
+    pub slots: u32,
+    pub started_at: Timestamp,
+    pub seen_at: Timestamp,
+    pub draining: bool,
+    /// How it ended, once it has.
+    pub ended: Option<String>,
+}
+
+/// One immutable version of a pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackRow {
+    pub name: Arc<str>,
+    pub version: Arc<str>,
+    /// The file as it was deployed.
+    pub source: Arc<str>,
+    pub digest: [u8; 32],
+    pub deployed_at: Timestamp,
+    pub by: String,
+    pub manifest_json: Arc<str>,
+}
+
+/// A pack as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackHead {
+    pub name: Arc<str>,
+    /// The version that new runs take; none between a first deploy and its `PackCurrent`.
+    pub current: Option<Arc<str>>,
+    pub enabled: bool,
+    pub versions: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Committed before the deed.
+    Intent,
+    /// What became of it.
+    Outcome,
+}
+
+/// Half of one operation's trace; both halves have the operation's id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRow {
+    pub id: OperationId,
+    pub at: Timestamp,
+    pub actor: String,
+    pub operation: String,
+    pub target: String,
+    pub phase: Phase,
+    /// JSON text.
+    pub detail: String,
+    /// What takes it back.
+    pub undo: Option<String>,
+    /// Done by the lab: never evidence.
+    pub lab: bool,
+}
+
+/// Which audit rows to read; an empty filter takes all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    pub id: Option<OperationId>,
+    pub operation: Option<String>,
+    pub target: Option<String>,
+    pub since: Option<Timestamp>,
+    pub lab: Option<bool>,
+}
+
+/// An API key; only the keyed hash of its secret is known here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    pub id: KeyId,
+    pub name: String,
+    pub tenant: String,
+    pub hash: [u8; 32],
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Bytes taken and left, by `statvfs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    pub db_bytes: u64,
+    pub wal_bytes: u64,
+    pub blobs_bytes: u64,
+    /// Free for us on the file system of the data folder.
+    pub free: u64,
+    pub total: u64,
+    /// The ballast file is in place.
+    pub ballast: bool,
+    /// Since when new work is refused for want of space.
+    pub full_since: Option<Timestamp>,
+    pub last_write_ok_at: Option<Timestamp>,
+}
+
+/// What was forgotten, or could be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    pub runs: u64,
+    pub bytes: u64,
+}

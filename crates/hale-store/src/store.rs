@@ -1,0 +1,62 @@
+//! The border of the store: one way to write, typed reads.
+//!
+//! Guarantees of every implementation: batches commit in the order of the calls to [`Store::apply`], each batch
+//! whole or not at all, and its answer comes only when it is durable; a read sees every answered batch.
+//! Reads block for well under a millisecond, except [`Store::list`] (up to 50 ms), [`Store::active`] and
+//! [`Store::prune`], which belong on a blocking thread.
+//! Read next: [`crate::op`].
+
+use crate::{
+    AuditFilter, AuditRow, Counts, Cursor, Error, KeyRow, ListFilter, Op, OpResult, PackHead, PackRow, Page,
+    Pruned, QueueRow, Space, StoredRun, WorkerRow,
+};
+use hale_core::id::RunId;
+use hale_core::port::Boxed;
+use hale_core::run::Record;
+use hale_core::time::Timestamp;
+
+pub trait Store: Send + Sync {
+    /// Hands a batch over at once and answers, one result for each op, when it is durable. Dropping the future does
+    /// not withdraw the batch.
+    fn apply(&self, batch: Vec<Op>) -> Boxed<'static, Result<Vec<OpResult>, Error>>;
+
+    /// One run with its input, output and artifacts.
+    fn run(&self, id: RunId) -> Result<Option<StoredRun>, Error>;
+    /// Records of a run from `from_seq` on, in order, at most `limit`.
+    fn history(&self, id: RunId, from_seq: u64, limit: u32) -> Result<Vec<Record>, Error>;
+    /// Runs newest first. A page looks at a bounded number of runs, so it may hold fewer than `limit` and still
+    /// have a `next`.
+    fn list(&self, filter: &ListFilter, after: Option<Cursor>, limit: u32) -> Result<Page, Error>;
+    /// Runs that are leased or that wait in RUNNING, oldest first: what a new process takes over.
+    fn active(&self) -> Result<Vec<StoredRun>, Error>;
+    /// Waiting runs by key and class, from counters.
+    fn queue(&self) -> Result<Vec<QueueRow>, Error>;
+    /// Runs by state now, and runs that ended since a moment.
+    fn counts(&self, since: Timestamp) -> Result<Counts, Error>;
+
+    /// Every pack by name.
+    fn packs(&self) -> Result<Vec<PackHead>, Error>;
+    /// Versions of one pack, the latest deployed first.
+    fn pack_versions(&self, name: &str) -> Result<Vec<PackRow>, Error>;
+    /// One version of a pack; the current one when `version` is none.
+    fn pack(&self, name: &str, version: Option<&str>) -> Result<Option<PackRow>, Error>;
+    fn settings(&self) -> Result<Vec<(String, String)>, Error>;
+    fn keys(&self) -> Result<Vec<KeyRow>, Error>;
+    fn workers(&self) -> Result<Vec<WorkerRow>, Error>;
+    /// Audit rows, newest first.
+    fn audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditRow>, Error>;
+
+    /// What the store takes and what the disk still has.
+    fn space(&self) -> Result<Space, Error>;
+    /// What [`Store::prune`] would free, without freeing it.
+    fn freeable(&self, before: Timestamp) -> Result<Pruned, Error>;
+    /// Forgets up to `runs_max` runs that ended before the moment, oldest first: row, journal, input, output, and
+    /// the blobs that no run names any more.
+    fn prune(&self, before: Timestamp, runs_max: u64) -> Result<Pruned, Error>;
+}
+
+/// The wall clock, for what the store notes about itself (lock, disk); runs bring their own times.
+pub(crate) fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
