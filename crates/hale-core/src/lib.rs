@@ -12,6 +12,7 @@ pub mod filter;
 pub mod id;
 pub mod limits;
 pub mod meter;
+pub mod nearest;
 pub mod operation;
 pub mod pack;
 pub mod port;

@@ -73,3 +73,15 @@ pub const DISK_FLOOR_BYTES: u64 = 4 << 20;
 pub const PAGE: u32 = 100;
 /// The largest page a caller may ask for.
 pub const PAGE_MAX: u32 = 1000;
+/// Values in the front matter of a pack; real ones have fewer than a hundred.
+pub const PACK_NODES: usize = 10_000;
+/// Nesting in the front matter of a pack; the deepest of ours is four.
+pub const PACK_DEPTH: usize = 32;
+/// Letters in the name of a pack, a step, a field or a queue: it is a key of tables and a word in log lines.
+pub const NAME_CHARS: usize = 64;
+/// Named steps of a pack; each is at least one model call.
+pub const PACK_STEPS_MAX: usize = 100;
+/// Retries that a pack may ask for; more would hammer a service that is down.
+pub const PACK_RETRIES_MAX: u32 = 10;
+/// Tokens that a pack may ask for in one run; a lost zero must not cost a fortune.
+pub const PACK_TOKENS_MAX: u64 = 100_000_000;

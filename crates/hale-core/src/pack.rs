@@ -1,1 +1,58 @@
-//! Being written.
+//! A pack: one file that defines something that can run, read and checked.
+//!
+//! Guarantees: [`parse`] does no IO and is bounded in bytes, values and depth; a pack that it returns keeps every
+//! limit, and what it refuses it refuses with file, line, column and a way out. Foreign agent files (Claude Code,
+//! Caxton) come in with warnings for what has no place here.
+//! Leaves storing and versions to `hale-store`, whether a folder may be granted to `hale-sandbox`.
+//! Read next: [`manifest`], then [`parse`](mod@parse).
+
+pub mod manifest;
+pub mod parse;
+pub mod schema;
+pub mod template;
+
+mod error;
+mod import;
+mod keys;
+mod nested;
+mod tree;
+
+pub use error::{Error, Paint, Problem};
+pub use manifest::{Kind, Limits, Manifest};
+pub use parse::parse;
+pub use schema::{Field, FieldType, InputError, InputSchema};
+pub use template::starter;
+
+use serde::{Deserialize, Serialize};
+
+/// Tools that a pack may ask for.
+pub const TOOLS: [&str; 3] = ["files.list", "files.read", "files.search"];
+
+/// A pack as deployed: what it says, the file it came from, and what was odd about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pack {
+    pub manifest: Manifest,
+    /// The file, byte for byte.
+    pub source: String,
+    /// BLAKE3 of the file, 64 hexadecimal letters.
+    pub digest: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+}
+
+/// Something in the file that does not hinder a deploy but that its author should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    pub line: usize,
+    pub column: usize,
+    pub message: String,
+    /// What to do about it, if anything.
+    pub help: String,
+}
+
+/// What the server knows that the file does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Env {
+    /// The model of packs without `model:`, named in warnings; [`Manifest::model`] stays empty.
+    pub default_model: String,
+}

@@ -1,0 +1,119 @@
+//! What a pack says of itself, as the store keeps it and the workers get it.
+//!
+//! Guarantees: made by [`super::parse`] only, so every value is within its bounds; on the wire every number carries
+//! its unit in its name. Leaves checking a run's input to [`super::schema`].
+//! Read next: [`super::schema`].
+
+use super::schema::{InputError, InputSchema};
+use crate::limits;
+use crate::retry;
+use crate::run::{PackRef, Priority};
+use crate::time::Millis;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A model with tools, turn by turn.
+    #[default]
+    Agent,
+    /// Answers with its input; needs no model.
+    Echo,
+}
+
+/// What a run of the pack may use.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Time of the whole run, `timeout: 60s`.
+    #[serde(rename = "timeout_ms")]
+    pub timeout: Millis,
+    /// Memory of processes that the run starts, `memory: 256MB`.
+    #[serde(rename = "memory_bytes", default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Model turns.
+    pub max_turns: u32,
+    /// Tokens in and out, all turns together.
+    pub max_tokens: u64,
+    /// Cost of all model calls together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_usd: Option<f64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout: limits::RUN_TIMEOUT,
+            memory: None,
+            max_turns: limits::TURNS,
+            max_tokens: limits::TOKENS,
+            budget_usd: None,
+        }
+    }
+}
+
+/// The front matter, read and checked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub name: String,
+    pub version: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    #[serde(default)]
+    pub kind: Kind,
+    /// `provider/model`; none means the server's default model at the time of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Models to try, in this order, when the first one fails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    /// Tools that the agent may call; empty means none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<String>,
+    /// Folders that the file tools may touch, each with its mode: `/var/log:ro`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    pub limits: Limits,
+    #[serde(default)]
+    pub input: InputSchema,
+    /// Named stages that the agent works through in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<String>,
+    /// How failed steps are tried again; none means by the class of the failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<retry::Policy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// The key under which its runs queue; none means the pack's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// The class of its runs unless the caller says otherwise.
+    #[serde(default)]
+    pub priority: Priority,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub system_prompt: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub documentation: String,
+    /// Keys of other systems that stand in the file and have no effect here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
+}
+
+impl Manifest {
+    pub fn pack_ref(&self) -> PackRef {
+        PackRef { name: self.name.as_str().into(), version: self.version.as_str().into() }
+    }
+
+    /// Checks a run's input against `input:` and fills in the defaults.
+    ///
+    /// # Errors
+    /// The first field that does not fit, with what was expected (E002).
+    pub fn check_input(&self, input: &Value) -> Result<Value, InputError> {
+        self.input.check(input)
+    }
+}
