@@ -1,0 +1,168 @@
+//! `files.read`: the text of a file, or a stated part of it.
+//!
+//! Reads one bounded window from the descriptor that was judged, never the whole file. A file that grows or shrinks
+//! meanwhile gives what was there; `bytes_total` is never less than what was read.
+//! Read next: [`super::text`].
+
+use super::args::Args;
+use super::place::{Place, locate};
+use super::text::{Text, beginning, begun, end, is_binary};
+use crate::control::Control;
+use crate::error::Error;
+use crate::folder::{Folder, Node};
+use crate::limits::{READ_LINES_MOST, TEXT_BYTES};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+/// Which part was asked for.
+enum Part {
+    From(u64),
+    Head(u64),
+    Tail(u64),
+}
+
+/// Bytes of a file, and where they begin.
+struct Window {
+    bytes: Vec<u8>,
+    start: u64,
+    total: u64,
+}
+
+pub(super) fn run(args: &Value, folders: &[Folder], ctl: &Control) -> Result<Value, Error> {
+    let args = Args::new(args, &["path", "offset", "max_bytes", "head", "tail"])?;
+    let path = args.required("path")?;
+    let part = part(&args)?;
+    let most = args.count("max_bytes", 1..=TEXT_BYTES as u64)?.unwrap_or(TEXT_BYTES as u64);
+    let place = locate(folders, path)?;
+    let (file, stat) = match place.open()? {
+        Node::File(file, stat) => (file, stat),
+        Node::Dir(_) => return Err(Error::argument("path", "it is a folder, not a file; use files.list")),
+    };
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    let start = match part {
+        Part::From(offset) if offset > size => {
+            let problem = format!("{offset} lies past the end; the file has {size} bytes");
+            return Err(Error::argument("offset", problem));
+        }
+        Part::From(offset) => offset,
+        Part::Head(_) => 0,
+        Part::Tail(_) => size.saturating_sub(most),
+    };
+    let bytes = window(&file, (start, most), &place, ctl)?;
+    let total = size.max(start + bytes.len() as u64);
+    Ok(answer(&place, &part, Window { bytes, start, total }))
+}
+
+fn part(args: &Args<'_>) -> Result<Part, Error> {
+    let offset = args.count("offset", 0..=u64::MAX)?;
+    let head = args.count("head", 1..=READ_LINES_MOST)?;
+    let tail = args.count("tail", 1..=READ_LINES_MOST)?;
+    match (offset, head, tail) {
+        (offset, None, None) => Ok(Part::From(offset.unwrap_or(0))),
+        (None, Some(lines), None) => Ok(Part::Head(lines)),
+        (None, None, Some(lines)) => Ok(Part::Tail(lines)),
+        (_, Some(_), _) => Err(Error::argument("head", "give only one of offset, head and tail")),
+        (_, None, Some(_)) => Err(Error::argument("tail", "give only one of offset, head and tail")),
+    }
+}
+
+/// At most `most` bytes from `start`.
+fn window(
+    file: &File,
+    (start, most): (u64, u64),
+    place: &Place<'_>,
+    ctl: &Control,
+) -> Result<Vec<u8>, Error> {
+    let mut bytes = vec![0; usize::try_from(most).unwrap_or(TEXT_BYTES)];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        ctl.check()?;
+        match file.read_at(&mut bytes[filled..], start + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::io("read", &place.path(), error)),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+fn answer(place: &Place<'_>, part: &Part, window: Window) -> Value {
+    let Window { bytes, start, total } = window;
+    if is_binary(&bytes) {
+        return json!({
+            "path": place.shown(), "bytes_total": total, "binary": true, "truncated": true,
+            "limits_reached": ["binary"], "note": "the file is binary, so its content is not shown",
+        });
+    }
+    let text = cut(part, &bytes, start + (bytes.len() as u64) < total);
+    let (from, to) = (start + text.from as u64, start + text.to as u64);
+    let truncated = from > 0 || to < total;
+    let mut answer = json!({
+        "path": place.shown(), "bytes_total": total, "from": from, "to": to,
+        "lines": text.text.lines().count(), "truncated": truncated,
+        "limits_reached": limits(part, (&text, bytes.len()), start, total),
+    });
+    if to < total {
+        answer["next_offset"] = json!(to);
+    }
+    if text.replaced > 0 {
+        answer["note"] = json!(format!("{} sequences are not UTF-8 and shown as U+FFFD", text.replaced));
+    }
+    answer["text"] = json!(text.text);
+    answer
+}
+
+/// The part of the window that was asked for and fits; `more` says that the file goes on after it.
+fn cut(part: &Part, bytes: &[u8], more: bool) -> Text {
+    let whole = match bytes.len() - if more { begun(bytes) } else { 0 } {
+        // A window smaller than one character still moves on.
+        0 => bytes,
+        whole => &bytes[..whole],
+    };
+    match part {
+        Part::From(_) => beginning(whole, TEXT_BYTES),
+        Part::Head(lines) => beginning(&whole[..lines_end(whole, *lines)], TEXT_BYTES),
+        Part::Tail(lines) => {
+            let skipped = lines_start(bytes, *lines);
+            let mut text = end(&bytes[skipped..], TEXT_BYTES);
+            text.from += skipped;
+            text.to += skipped;
+            text
+        }
+    }
+}
+
+/// Where the first so many lines end.
+fn lines_end(bytes: &[u8], lines: u64) -> usize {
+    let mut breaks = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    breaks.nth(usize::try_from(lines - 1).unwrap_or(usize::MAX)).unwrap_or(bytes.len())
+}
+
+/// Where the last so many lines start; the break that ends the last line starts none.
+fn lines_start(bytes: &[u8], lines: u64) -> usize {
+    let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let mut breaks = body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    if let Some(start) = breaks.nth(usize::try_from(lines - 1).unwrap_or(usize::MAX)) {
+        return start;
+    }
+    // The window itself may begin inside a character.
+    bytes.iter().take(3).take_while(|byte| **byte & 0b1100_0000 == 0b1000_0000).count()
+}
+
+/// Which bound, and not the caller's wish, left something out.
+fn limits(part: &Part, (text, read): (&Text, usize), start: u64, total: u64) -> Vec<&'static str> {
+    let lines = text.text.lines().count() as u64;
+    let cut = match part {
+        Part::From(_) => start + (text.to as u64) < total,
+        Part::Head(asked) => lines < *asked && (text.to as u64) < total,
+        Part::Tail(asked) => lines < *asked && start + text.from as u64 > 0,
+    };
+    match (cut, text.to - text.from < read) {
+        (false, _) => vec![],
+        (true, false) => vec!["max_bytes"],
+        (true, true) => vec!["result_bytes"],
+    }
+}
