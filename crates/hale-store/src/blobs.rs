@@ -4,6 +4,12 @@
 //! that was asked for. Leaves to others: which blobs are still named, see [`crate::Store::prune`].
 //! Read next: `blobs/file.rs`.
 
+mod file;
+mod memory;
+
+pub use file::FsBlobs;
+pub use memory::MemoryBlobs;
+
 use crate::Error;
 use std::fmt;
 use std::str::FromStr;

@@ -7,15 +7,20 @@
 //! Read next: [`store`], the trait; then [`op`], what can be written; then `sqlite/writer.rs`, how.
 
 pub mod blobs;
+mod claim;
+pub mod disk;
 pub mod error;
 pub mod folder;
+pub mod memory;
 pub mod op;
 pub mod row;
 pub mod store;
 
-pub use blobs::{Blobs, Hash};
+pub use blobs::{Blobs, FsBlobs, Hash, MemoryBlobs};
+pub use disk::{Disk, OsDisk};
 pub use error::Error;
 pub use folder::Folder;
+pub use memory::Memory;
 pub use op::{Claimed, Idempotency, Insert, Op, OpResult, Update};
 pub use row::{
     AuditFilter, AuditRow, Counts, Cursor, KeyRow, ListFilter, PackHead, PackRow, Page, Phase, Pruned,

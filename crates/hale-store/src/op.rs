@@ -4,10 +4,11 @@
 //! comes here, except a [`Op::Claim`], where the store finds the runs and asks core for each.
 //! Read next: [`crate::row`], what can be read.
 
+use crate::Error;
 use crate::row::{AuditRow, KeyRow, PackRow, WorkerRow};
 use hale_core::id::{RunId, WorkerId};
 use hale_core::run::event::Artifact;
-use hale_core::run::{Effect, Priority, Record, Run};
+use hale_core::run::{Effect, Event, Priority, Record, Run};
 use hale_core::time::Timestamp;
 use std::sync::Arc;
 
@@ -99,4 +100,40 @@ pub struct Claimed {
     pub records: Vec<Record>,
     /// Of this claim only.
     pub effects: Vec<Effect>,
+}
+
+impl Op {
+    /// Refuses what no correct caller sends: a journal with gaps would be found only when it is needed.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match self {
+            Op::Insert(insert) => dense(&insert.run, 0, &insert.records),
+            Op::Update(update) => dense(&update.run, update.was, &update.records),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The most records a run may have: the journal's key leaves 24 bits for the place in a run.
+pub(crate) const SEQ_MAX: u64 = (1 << 24) - 2;
+
+fn dense(run: &Run, was: u64, records: &[Record]) -> Result<(), Error> {
+    let expected = (was + 1)..=run.seq;
+    let fits = !records.is_empty()
+        && run.seq <= SEQ_MAX
+        && records.iter().map(|record| record.seq).eq(expected.clone());
+    if fits {
+        return Ok(());
+    }
+    let found: Vec<u64> = records.iter().map(|record| record.seq).collect();
+    let problem = format!("run {}: records {expected:?} were due, {found:?} came", run.id);
+    Err(Error::Malformed { problem })
+}
+
+/// Every artifact that a commit names, those of its `Completing` events and those beside them.
+pub(crate) fn named<'a>(records: &'a [Record], beside: &'a [Artifact]) -> impl Iterator<Item = &'a Artifact> {
+    let completing = records.iter().filter_map(|record| match &record.event {
+        Event::Completing { artifacts } => Some(artifacts),
+        _ => None,
+    });
+    completing.flatten().chain(beside)
 }

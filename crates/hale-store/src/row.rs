@@ -6,7 +6,7 @@
 use hale_core::code::Code;
 use hale_core::id::{KeyId, OperationId, RunId, WorkerId};
 use hale_core::run::event::Artifact;
-use hale_core::run::{Priority, Run, StateName};
+use hale_core::run::{Outcome, Priority, Run, State, StateName};
 use hale_core::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -184,4 +184,30 @@ pub struct Space {
 pub struct Pruned {
     pub runs: u64,
     pub bytes: u64,
+}
+
+/// The root error by which a run is found: of a run that failed or timed out, or that is retrying. A run that got
+/// over its error, or was cancelled, is not found by it.
+pub fn error_code(run: &Run) -> Option<Code> {
+    match &run.state {
+        State::Ended { outcome: Outcome::Completed | Outcome::Cancelled { .. }, .. } => None,
+        _ => run.failure.as_ref().map(|failure| failure.code),
+    }
+}
+
+/// When a run ended.
+pub fn ended_at(run: &Run) -> Option<Timestamp> {
+    match run.state {
+        State::Ended { at, .. } => Some(at),
+        _ => None,
+    }
+}
+
+/// Whether a run's record holds a text, ignoring the case of ASCII letters.
+pub(crate) fn holds_text(record: &str, text: &str) -> bool {
+    let (record, text) = (record.as_bytes(), text.as_bytes());
+    let Some(first) = text.first() else { return true };
+    record
+        .windows(text.len())
+        .any(|part| part[0].eq_ignore_ascii_case(first) && part.eq_ignore_ascii_case(text))
 }

@@ -1,0 +1,261 @@
+//! The plain model: what every store must answer, without a disk.
+//!
+//! Guarantees the same answers as [`crate::Sqlite`] (one suite runs against both) and nothing about speed: it scans.
+//! Tests of other rooms use it where durability is not the matter.
+//! Read next: `memory/write.rs`, what each op does.
+
+mod write;
+
+use crate::blobs::{Blobs, MemoryBlobs};
+use crate::row::{error_code, holds_text};
+use crate::{
+    AuditFilter, AuditRow, Counts, Cursor, Error, Hash, KeyRow, ListFilter, Op, OpResult, PackHead, PackRow,
+    Page, Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
+};
+use hale_core::id::{KeyId, RunId, WorkerId};
+use hale_core::port::Boxed;
+use hale_core::run::event::Artifact;
+use hale_core::run::{Priority, Record, Run, State, StateName};
+use hale_core::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A store that forgets everything when it is dropped.
+#[derive(Default)]
+pub struct Memory {
+    state: Mutex<Kept>,
+    blobs: Arc<MemoryBlobs>,
+}
+
+#[derive(Clone, Default)]
+struct Kept {
+    /// Order of acceptance.
+    next: u64,
+    runs: BTreeMap<RunId, KeptRun>,
+    promises: BTreeMap<String, Promise>,
+    packs: BTreeMap<Arc<str>, KeptPack>,
+    settings: BTreeMap<String, String>,
+    keys: BTreeMap<KeyId, KeyRow>,
+    workers: BTreeMap<WorkerId, WorkerRow>,
+    audit: Vec<AuditRow>,
+}
+
+#[derive(Clone)]
+struct KeptRun {
+    place: u64,
+    run: Run,
+    input: Arc<str>,
+    output: Option<Arc<str>>,
+    records: Vec<Record>,
+    artifacts: BTreeMap<String, Artifact>,
+}
+
+#[derive(Clone)]
+struct Promise {
+    run: RunId,
+    digest: [u8; 32],
+    expires: Timestamp,
+}
+
+#[derive(Clone, Default)]
+struct KeptPack {
+    /// In the order of their deploys.
+    versions: Vec<PackRow>,
+    current: Option<Arc<str>>,
+    disabled: bool,
+}
+
+impl KeptRun {
+    fn stored(&self) -> StoredRun {
+        StoredRun {
+            run: self.run.clone(),
+            input: self.input.clone(),
+            output: self.output.clone(),
+            artifacts: self.artifacts.values().cloned().collect(),
+        }
+    }
+
+    fn fits(&self, filter: &ListFilter) -> bool {
+        let run = &self.run;
+        let minted = run.id.minted_at();
+        (filter.states.is_empty() || filter.states.contains(&run.state.name()))
+            && filter.pack.as_ref().is_none_or(|pack| run.pack.name.as_ref() == pack)
+            && filter.since.is_none_or(|since| minted >= since)
+            && filter.until.is_none_or(|until| minted < until)
+            && filter.error_code.is_none_or(|code| error_code(run) == Some(code))
+            && filter.correlation.as_ref().is_none_or(|text| run.correlation.as_ref() == text)
+            && filter
+                .text
+                .as_ref()
+                .is_none_or(|text| serde_json::to_string(run).is_ok_and(|record| holds_text(&record, text)))
+    }
+}
+
+impl Memory {
+    pub fn blobs(&self) -> Arc<dyn Blobs> {
+        self.blobs.clone()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // A batch is built on a copy and put in place whole, so a poisoned lock guards a whole state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs that ended before a moment, oldest first.
+    fn prunable(&self, before: Timestamp) -> Vec<(Timestamp, u64, RunId)> {
+        let kept = self.kept();
+        let mut ended: Vec<_> = kept
+            .runs
+            .values()
+            .filter_map(|kept| match kept.run.state {
+                State::Ended { at, .. } if at < before => Some((at, kept.place, kept.run.id)),
+                _ => None,
+            })
+            .collect();
+        ended.sort();
+        ended
+    }
+}
+
+impl Store for Memory {
+    fn apply(&self, batch: Vec<Op>) -> Boxed<'static, Result<Vec<OpResult>, Error>> {
+        let result = self.kept().apply(&batch);
+        Box::pin(std::future::ready(result))
+    }
+
+    fn run(&self, id: RunId) -> Result<Option<StoredRun>, Error> {
+        Ok(self.kept().runs.get(&id).map(KeptRun::stored))
+    }
+
+    fn history(&self, id: RunId, from_seq: u64, limit: u32) -> Result<Vec<Record>, Error> {
+        let kept = self.kept();
+        let records = kept.runs.get(&id).map(|kept| kept.records.as_slice()).unwrap_or_default();
+        Ok(records.iter().filter(|record| record.seq >= from_seq).take(limit as usize).cloned().collect())
+    }
+
+    fn list(&self, filter: &ListFilter, after: Option<Cursor>, limit: u32) -> Result<Page, Error> {
+        let kept = self.kept();
+        let older = kept.runs.values().rev().filter(|kept| after.is_none_or(|Cursor(id)| kept.run.id < id));
+        let mut runs: Vec<Run> = older
+            .filter(|kept| kept.fits(filter))
+            .map(|kept| kept.run.clone())
+            .take(limit as usize + 1)
+            .collect();
+        let more = runs.len() > limit as usize;
+        runs.truncate(limit as usize);
+        let next = runs.last().filter(|_| more).map(|run| Cursor(run.id));
+        Ok(Page { runs, next })
+    }
+
+    fn active(&self) -> Result<Vec<StoredRun>, Error> {
+        let kept = self.kept();
+        let active = kept.runs.values().filter(|kept| {
+            let name = kept.run.state.name();
+            name != StateName::Pending && !name.is_terminal()
+        });
+        Ok(active.map(KeptRun::stored).collect())
+    }
+
+    fn queue(&self) -> Result<Vec<QueueRow>, Error> {
+        let kept = self.kept();
+        let mut rows: BTreeMap<(Arc<str>, Priority), Vec<&KeptRun>> = BTreeMap::new();
+        for waiting in kept.runs.values().filter(|kept| matches!(kept.run.state, State::Pending { .. })) {
+            rows.entry((waiting.run.key.clone(), waiting.run.priority)).or_default().push(waiting);
+        }
+        let row = |((key, priority), runs): ((Arc<str>, Priority), Vec<&KeptRun>)| QueueRow {
+            key,
+            priority,
+            count: runs.len() as u64,
+            oldest: runs.iter().min_by_key(|kept| kept.place).map(|kept| kept.run.submitted_at),
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    fn counts(&self, since: Timestamp) -> Result<Counts, Error> {
+        let kept = self.kept();
+        let mut counts = Counts::default();
+        for run in kept.runs.values().map(|kept| &kept.run) {
+            *counts.by_state.entry(run.state.name()).or_default() += 1;
+            if matches!(run.state, State::Ended { at, .. } if at >= since) {
+                *counts.ended_since.entry(run.state.name()).or_default() += 1;
+            }
+        }
+        Ok(counts)
+    }
+
+    fn packs(&self) -> Result<Vec<PackHead>, Error> {
+        let kept = self.kept();
+        let head = |(name, pack): (&Arc<str>, &KeptPack)| PackHead {
+            name: name.clone(),
+            current: pack.current.clone(),
+            enabled: !pack.disabled,
+            versions: u32::try_from(pack.versions.len()).unwrap_or(u32::MAX),
+        };
+        Ok(kept.packs.iter().map(head).collect())
+    }
+
+    fn pack_versions(&self, name: &str) -> Result<Vec<PackRow>, Error> {
+        let kept = self.kept();
+        Ok(kept.packs.get(name).map(|pack| pack.versions.iter().rev().cloned().collect()).unwrap_or_default())
+    }
+
+    fn pack(&self, name: &str, version: Option<&str>) -> Result<Option<PackRow>, Error> {
+        let kept = self.kept();
+        let Some(pack) = kept.packs.get(name) else { return Ok(None) };
+        let wanted = version.or(pack.current.as_deref());
+        Ok(pack.versions.iter().find(|row| Some(row.version.as_ref()) == wanted).cloned())
+    }
+
+    fn settings(&self) -> Result<Vec<(String, String)>, Error> {
+        Ok(self.kept().settings.clone().into_iter().collect())
+    }
+
+    fn keys(&self) -> Result<Vec<KeyRow>, Error> {
+        Ok(self.kept().keys.values().cloned().collect())
+    }
+
+    fn workers(&self) -> Result<Vec<WorkerRow>, Error> {
+        Ok(self.kept().workers.values().cloned().collect())
+    }
+
+    fn audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditRow>, Error> {
+        let kept = self.kept();
+        let fits = |row: &&AuditRow| {
+            filter.id.is_none_or(|id| row.id == id)
+                && filter.operation.as_ref().is_none_or(|operation| row.operation == *operation)
+                && filter.target.as_ref().is_none_or(|target| row.target == *target)
+                && filter.since.is_none_or(|since| row.at >= since)
+                && filter.lab.is_none_or(|lab| row.lab == lab)
+        };
+        Ok(kept.audit.iter().rev().filter(fits).take(limit as usize).cloned().collect())
+    }
+
+    fn space(&self) -> Result<Space, Error> {
+        let blobs_bytes = self.blobs.list()?.iter().map(|(_, bytes)| bytes).sum();
+        Ok(Space { blobs_bytes, free: u64::MAX, total: u64::MAX, ..Space::default() })
+    }
+
+    fn freeable(&self, before: Timestamp) -> Result<Pruned, Error> {
+        Ok(Pruned { runs: self.prunable(before).len() as u64, bytes: 0 })
+    }
+
+    fn prune(&self, before: Timestamp, runs_max: u64) -> Result<Pruned, Error> {
+        let gone: Vec<RunId> = self
+            .prunable(before)
+            .into_iter()
+            .take(usize::try_from(runs_max).unwrap_or(usize::MAX))
+            .map(|(_, _, id)| id)
+            .collect();
+        let mut kept = self.kept();
+        let dropped: Vec<KeptRun> = gone.iter().filter_map(|id| kept.runs.remove(id)).collect();
+        let named = |hash: &str| {
+            kept.runs.values().any(|kept| kept.artifacts.values().any(|artifact| artifact.hash == hash))
+        };
+        for artifact in dropped.iter().flat_map(|kept| kept.artifacts.values()) {
+            if let (false, Ok(hash)) = (named(&artifact.hash), artifact.hash.parse::<Hash>()) {
+                self.blobs.remove(hash)?;
+            }
+        }
+        Ok(Pruned { runs: gone.len() as u64, bytes: 0 })
+    }
+}
