@@ -1,0 +1,100 @@
+//! Proofs that run in `cargo xtask test` with small numbers and here with large ones.
+//!
+//! A proof is a test; this sets its size through the environment and runs it in the release profile. A filter that matches
+//! no test is a failure: a proof that did not run proves nothing.
+
+use crate::args::Args;
+use crate::shell;
+use crate::test::output::{self, Tally};
+use anyhow::bail;
+use std::process::ExitCode;
+
+struct Proof {
+    name: &'static str,
+    about: &'static str,
+    krate: &'static str,
+    /// Part of the names of its tests.
+    filter: &'static str,
+    size: Size,
+}
+
+/// What makes a proof longer.
+struct Size {
+    option: &'static str,
+    variable: &'static str,
+    default: u64,
+}
+
+const PROOFS: &[Proof] = &[
+    Proof {
+        name: "power-cut",
+        about: "the store after a power cut, with any subset of unsynced sectors",
+        krate: "hale-store",
+        filter: "power_cut",
+        size: Size { option: "--images", variable: "HALE_PROVE_IMAGES", default: 1_000_000 },
+    },
+    Proof {
+        name: "kill",
+        about: "the server killed at durable system calls and at random under load",
+        krate: "hale",
+        filter: "kill",
+        size: Size { option: "--rounds", variable: "HALE_PROVE_ROUNDS", default: 200 },
+    },
+    Proof {
+        name: "disk-full",
+        about: "the server on a file system that fills up at many byte counts",
+        krate: "hale",
+        filter: "disk_full",
+        size: Size { option: "--rounds", variable: "HALE_PROVE_ROUNDS", default: 200 },
+    },
+    Proof {
+        name: "store",
+        about: "the store's backends against the plain model, random batches",
+        krate: "hale-store",
+        filter: "conformance",
+        size: Size { option: "--cases", variable: "PROPTEST_CASES", default: 10_000 },
+    },
+    Proof {
+        name: "core",
+        about: "the properties of run table, queue turns and retries",
+        krate: "hale-core",
+        filter: "",
+        size: Size { option: "--cases", variable: "PROPTEST_CASES", default: 100_000 },
+    },
+];
+
+pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
+    let Some(name) = args.word() else {
+        args.finish()?;
+        print!("{}", list());
+        return Ok(ExitCode::SUCCESS);
+    };
+    let Some(proof) = PROOFS.iter().find(|proof| proof.name == name) else {
+        bail!("`{name}` is no proof. There are:\n{}", list());
+    };
+    let size = args.number(proof.size.option)?.unwrap_or(proof.size.default);
+    args.finish()?;
+    let mut cargo = shell::cargo();
+    cargo.args(["test", "--release", "-p", proof.krate, "--test", "it"]);
+    cargo.args((!proof.filter.is_empty()).then_some(proof.filter)).args(["--", "--nocapture"]);
+    cargo.env(proof.size.variable, size.to_string()).env("RUST_BACKTRACE", "1").env("INSTA_UPDATE", "no");
+    println!("prove {name}: {} ({}={size})", proof.about, proof.size.variable);
+    let mut tally = Tally::default();
+    let status = output::stream(&mut cargo, |line| {
+        println!("{line}");
+        tally.read(line);
+    })?;
+    if tally.passed() + tally.failed() == 0 {
+        bail!("no test of {} is called `{}`: nothing was proven", proof.krate, proof.filter);
+    }
+    println!("prove {name}: {} passed, {} failed", tally.passed(), tally.failed());
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn list() -> String {
+    let line = |proof: &Proof| {
+        let usage = format!("{} [{} {}]", proof.name, proof.size.option, proof.size.default);
+        format!("  {usage:32} {}\n", proof.about)
+    };
+    PROOFS.iter().map(line).collect()
+}

@@ -1,0 +1,88 @@
+//! What the tests need from the machine, and how it gets there.
+//!
+//! A test that needs a program says `// needs: mount` above itself. Missing programs are installed with apt-get when we
+//! may (root, or sudo without a password); otherwise the exact command is printed and nothing is started.
+
+use crate::shell;
+use crate::tree::Tree;
+use anyhow::{Context, bail};
+use std::collections::BTreeSet;
+
+/// Always needed: a C compiler for the bundled SQLite, and strace, with which the crash proofs inject kills.
+const ALWAYS: &[&str] = &["cc", "strace"];
+/// Programs that Debian packs under another name.
+const PACKAGES: &[(&str, &str)] = &[("cc", "gcc libc6-dev"), ("mount", "mount"), ("python3", "python3")];
+
+pub fn install() -> anyhow::Result<()> {
+    components()?;
+    let needed = needed(&Tree::read()?);
+    let missing: Vec<&str> =
+        needed.iter().map(String::as_str).filter(|name| shell::find(name).is_none()).collect();
+    println!("needed: {}", needed.iter().cloned().collect::<Vec<_>>().join(", "));
+    if missing.is_empty() {
+        println!("nothing is missing");
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().flat_map(|name| package(name).split(' ')).collect();
+    apt(&packages)
+}
+
+fn apt(packages: &[&str]) -> anyhow::Result<()> {
+    let list = packages.join(" ");
+    if shell::find("apt-get").is_none() {
+        bail!("missing: {list}; this is not a Debian system, install them with its own means");
+    }
+    let prefix: &[&str] = if rustix::process::getuid().is_root() {
+        &[]
+    } else if shell::output(shell::command("sudo").args(["-n", "true"])).is_ok() {
+        &["sudo", "-n"]
+    } else {
+        bail!("missing: {list}; install them with: sudo apt-get install --no-install-recommends {list}");
+    };
+    let install = [&["apt-get", "install", "-y", "--no-install-recommends"], packages].concat();
+    for words in [vec!["apt-get", "update", "-qq"], install] {
+        let words: Vec<&str> = prefix.iter().copied().chain(words).collect();
+        println!("running: {}", words.join(" "));
+        let mut command = shell::command(words[0]);
+        shell::run(command.args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    }
+    Ok(())
+}
+
+/// rustfmt and clippy, which a minimal toolchain lacks.
+fn components() -> anyhow::Result<()> {
+    for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        if shell::output(shell::cargo().args([subcommand, "--version"])).is_err() {
+            println!("running: rustup component add {component}");
+            let mut rustup = shell::command("rustup");
+            let added = shell::run(rustup.args(["component", "add", component]));
+            added.with_context(|| format!("{component} is missing; install it with your Rust toolchain"))?;
+        }
+    }
+    Ok(())
+}
+
+fn package(program: &str) -> &str {
+    PACKAGES.iter().find(|(name, _)| *name == program).map_or(program, |(_, package)| package)
+}
+
+fn needed(tree: &Tree) -> BTreeSet<String> {
+    let marks =
+        tree.rust().filter(|file| file.path.starts_with("crates/")).flat_map(|file| file.text.lines());
+    let lists = marks.filter_map(|line| line.trim().strip_prefix("// needs:"));
+    let names = lists.flat_map(|list| list.split([',', ' '])).map(str::trim).filter(|name| !name.is_empty());
+    names.chain(ALWAYS.iter().copied()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_declare_what_they_need() {
+        let tree = Tree::of(&[("crates/hale/tests/it/kill.rs", "//! Kill.\n// needs: mount\nfn a() {}\n")]);
+        assert_eq!(needed(&tree).into_iter().collect::<Vec<_>>(), ["cc", "mount", "strace"]);
+        assert_eq!(package("cc"), "gcc libc6-dev");
+        assert_eq!(package("strace"), "strace");
+    }
+}
