@@ -97,13 +97,12 @@ fn answer(place: &Place<'_>, part: &Part, window: Window) -> Value {
             "limits_reached": ["binary"], "note": "the file is binary, so its content is not shown",
         });
     }
-    let text = cut(part, &bytes, start + (bytes.len() as u64) < total);
+    let (text, limit) = cut(part, &bytes, (start > 0, start + (bytes.len() as u64) < total));
     let (from, to) = (start + text.from as u64, start + text.to as u64);
     let truncated = from > 0 || to < total;
     let mut answer = json!({
         "path": place.shown(), "bytes_total": total, "from": from, "to": to,
-        "lines": text.text.lines().count(), "truncated": truncated,
-        "limits_reached": limits(part, (&text, bytes.len()), start, total),
+        "lines": text.text.lines().count(), "truncated": truncated, "limits_reached": limit.as_slice(),
     });
     if to < total {
         answer["next_offset"] = json!(to);
@@ -115,54 +114,56 @@ fn answer(place: &Place<'_>, part: &Part, window: Window) -> Value {
     answer
 }
 
-/// The part of the window that was asked for and fits; `more` says that the file goes on after it.
-fn cut(part: &Part, bytes: &[u8], more: bool) -> Text {
-    let whole = match bytes.len() - if more { begun(bytes) } else { 0 } {
+/// The part of the window that was asked for and fits, and the bound, if one and not the caller's wish left something
+/// out. `before` and `after` say whether the file goes on beyond the window.
+fn cut(part: &Part, bytes: &[u8], (before, after): (bool, bool)) -> (Text, Option<&'static str>) {
+    let whole = match bytes.len() - if after { begun(bytes) } else { 0 } {
         // A window smaller than one character still moves on.
         0 => bytes,
         whole => &bytes[..whole],
     };
-    match part {
-        Part::From(_) => beginning(whole, TEXT_BYTES),
-        Part::Head(lines) => beginning(&whole[..lines_end(whole, *lines)], TEXT_BYTES),
-        Part::Tail(lines) => {
-            let skipped = lines_start(bytes, *lines);
-            let mut text = end(&bytes[skipped..], TEXT_BYTES);
-            text.from += skipped;
-            text.to += skipped;
-            text
-        }
-    }
+    let (text, fits, held) = match part {
+        Part::From(_) => first(whole, None, !after),
+        Part::Head(lines) => first(whole, lines_end(whole, *lines), !after),
+        Part::Tail(lines) => last(bytes, lines_start(bytes, *lines), !before),
+    };
+    let limit = match (fits, held) {
+        (false, _) => Some("result_bytes"),
+        (true, false) => Some("max_bytes"),
+        (true, true) => None,
+    };
+    (text, limit)
 }
 
-/// Where the first so many lines end.
-fn lines_end(bytes: &[u8], lines: u64) -> usize {
+/// The text up to `stop` or to the end of the window, whether it fits, and whether the window held all of it.
+fn first(bytes: &[u8], stop: Option<usize>, complete: bool) -> (Text, bool, bool) {
+    let wanted = stop.unwrap_or(bytes.len());
+    let text = beginning(&bytes[..wanted], TEXT_BYTES);
+    let fits = text.to == wanted;
+    (text, fits, complete || stop.is_some())
+}
+
+/// As [`first`], from `start` or the beginning of the window.
+fn last(bytes: &[u8], start: Option<usize>, complete: bool) -> (Text, bool, bool) {
+    // The window may begin inside a character.
+    let broken = || bytes.iter().take(3).take_while(|byte| **byte & 0b1100_0000 == 0b1000_0000).count();
+    let skipped = start.unwrap_or_else(broken);
+    let mut text = end(&bytes[skipped..], TEXT_BYTES);
+    let fits = text.from == 0;
+    text.from += skipped;
+    text.to += skipped;
+    (text, fits, complete || start.is_some())
+}
+
+/// Where the first so many lines end, if the window holds them.
+fn lines_end(bytes: &[u8], lines: u64) -> Option<usize> {
     let mut breaks = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-    breaks.nth(usize::try_from(lines - 1).unwrap_or(usize::MAX)).unwrap_or(bytes.len())
+    breaks.nth(usize::try_from(lines - 1).unwrap_or(usize::MAX))
 }
 
-/// Where the last so many lines start; the break that ends the last line starts none.
-fn lines_start(bytes: &[u8], lines: u64) -> usize {
+/// Where the last so many lines start, if the window holds them; the break that ends the last line starts none.
+fn lines_start(bytes: &[u8], lines: u64) -> Option<usize> {
     let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let mut breaks = body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-    if let Some(start) = breaks.nth(usize::try_from(lines - 1).unwrap_or(usize::MAX)) {
-        return start;
-    }
-    // The window itself may begin inside a character.
-    bytes.iter().take(3).take_while(|byte| **byte & 0b1100_0000 == 0b1000_0000).count()
-}
-
-/// Which bound, and not the caller's wish, left something out.
-fn limits(part: &Part, (text, read): (&Text, usize), start: u64, total: u64) -> Vec<&'static str> {
-    let lines = text.text.lines().count() as u64;
-    let cut = match part {
-        Part::From(_) => start + (text.to as u64) < total,
-        Part::Head(asked) => lines < *asked && (text.to as u64) < total,
-        Part::Tail(asked) => lines < *asked && start + text.from as u64 > 0,
-    };
-    match (cut, text.to - text.from < read) {
-        (false, _) => vec![],
-        (true, false) => vec!["max_bytes"],
-        (true, true) => vec!["result_bytes"],
-    }
+    breaks.nth(usize::try_from(lines - 1).unwrap_or(usize::MAX))
 }

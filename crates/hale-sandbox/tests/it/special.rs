@@ -62,7 +62,7 @@ fn sockets_and_devices_are_refused() {
 fn kernel_windows_below_a_granted_root_are_refused() {
     use hale_sandbox::{Folder, call};
     let folder = [Folder::open(&"/:ro".parse().unwrap()).unwrap()];
-    for path in ["/proc/self/environ", "/proc/self/mem", "/proc/1/root", "/sys/kernel"] {
+    for path in ["/proc/self/environ", "/proc/self/mem", "/proc/self/root/etc/passwd", "/sys/kernel"] {
         let tool = "files.read";
         let error = call(tool, &json!({"path": path}), &folder, &crate::place::plenty()).unwrap_err();
         assert_eq!(error.failure(tool).cause, "tool.refused", "{path}: {error}");

@@ -11,54 +11,68 @@ use std::time::{Duration, Instant};
 const BEFORE: Duration = Duration::from_millis(300);
 const WITHIN: Duration = Duration::from_secs(1);
 
-/// The most costly kind of pattern that compiles: as many states alive at once as fit, and no automaton to remember
-/// them in.
-fn slow() -> (Place, Value) {
+/// Patterns that keep as many states alive as fit, in sets that no automaton's cache can remember; one for each row of
+/// `SEARCH_PIECES`, with lines as long as its piece.
+fn costly() -> [(String, usize); 3] {
+    let alternatives = |count: usize, length: usize| {
+        let one = |number| {
+            format!("{}[ab]{{{length}}}", format!("{number:04b}").replace('0', "a").replace('1', "b"))
+        };
+        format!("(?-u)(?:{})[c-z]", (0..count).map(one).collect::<Vec<_>>().join("|"))
+    };
+    [(alternatives(1, 220), 8000), (alternatives(2, 450), 4000), (alternatives(8, 420), 2000)]
+}
+
+fn slow((pattern, line): &(String, usize)) -> (Place, Value) {
     let place = Place::new();
     let mut text = String::new();
     let mut state = 1u32;
-    for place in 0..24 << 20 {
+    for at in 0..16 << 20 {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        text.push(if place % 8000 == 7999 { '\n' } else { char::from(b'a' + (state >> 31) as u8) });
+        text.push(if at % line == line - 1 { '\n' } else { char::from(b'a' + (state >> 31) as u8) });
     }
     place.write("slow", text);
-    (place, json!({"path": "slow", "pattern": "(?-u)[ab]*a[ab]{900}[ab]{900}[ab]{900}[ab]{900}[c-z]"}))
+    (place, json!({"path": "slow", "pattern": pattern}))
 }
 
 #[test]
-fn a_deadline_ends_the_most_costly_search() {
-    let (place, args) = slow();
-    let began = Instant::now();
-    let ctl = Control::until(began + BEFORE);
-    let failure = call("files.search", &args, &[place.folder(Resolver::Kernel)], &ctl)
-        .unwrap_err()
-        .failure("files.search");
-    assert_eq!((failure.code.to_string().as_str(), failure.cause.as_str()), ("E003", "tool.timeout"));
-    assert!(began.elapsed() >= BEFORE, "it never got to work");
-    assert!(began.elapsed() < BEFORE + WITHIN, "it stopped only after {:?}", began.elapsed());
+fn a_deadline_ends_the_most_costly_searches() {
+    for cost in costly() {
+        let (place, args) = slow(&cost);
+        let began = Instant::now();
+        let ctl = Control::until(began + BEFORE);
+        let ended = call("files.search", &args, &[place.folder(Resolver::Kernel)], &ctl);
+        let took = began.elapsed();
+        let failure = ended.expect_err("the search was over before its deadline").failure("files.search");
+        assert_eq!((failure.code.to_string().as_str(), failure.cause.as_str()), ("E003", "tool.timeout"));
+        assert!(took >= BEFORE, "it never got to work");
+        assert!(took < BEFORE + WITHIN, "it stopped only after {took:?}");
+    }
 }
 
 #[test]
-fn a_cancellation_ends_the_most_costly_search() {
-    let (place, args) = slow();
-    let ctl = Control::until(Instant::now() + Duration::from_secs(600));
-    let (done, ended) = mpsc::channel();
-    let theirs = ctl.clone();
-    std::thread::spawn(move || {
-        let result = call("files.search", &args, &[place.folder(Resolver::Kernel)], &theirs);
-        done.send(result.map_err(|error| error.failure("files.search").cause)).unwrap();
-    });
-    let early = ended.recv_timeout(BEFORE);
-    assert_eq!(
-        early,
-        Err(mpsc::RecvTimeoutError::Timeout),
-        "the search was over before it could be cancelled"
-    );
-    ctl.cancelled.store(true, Ordering::Relaxed);
-    assert_eq!(
-        ended.recv_timeout(WITHIN).expect("it should stop within a second"),
-        Err("tool.cancelled".to_owned())
-    );
+fn a_cancellation_ends_the_most_costly_searches() {
+    for cost in costly() {
+        let (place, args) = slow(&cost);
+        let ctl = Control::until(Instant::now() + Duration::from_secs(600));
+        let (done, ended) = mpsc::channel();
+        let theirs = ctl.clone();
+        std::thread::spawn(move || {
+            let result = call("files.search", &args, &[place.folder(Resolver::Kernel)], &theirs);
+            done.send(result.map_err(|error| error.failure("files.search").cause)).unwrap();
+        });
+        let early = ended.recv_timeout(BEFORE);
+        assert_eq!(
+            early,
+            Err(mpsc::RecvTimeoutError::Timeout),
+            "the search was over before it could be cancelled"
+        );
+        ctl.cancelled.store(true, Ordering::Relaxed);
+        assert_eq!(
+            ended.recv_timeout(WITHIN).expect("it should stop in time"),
+            Err("tool.cancelled".to_owned())
+        );
+    }
 }
 
 #[test]
