@@ -1,0 +1,100 @@
+//! Action verbs: the closed list of deeds that a playbook may ask for, with their parameters and least risk.
+//!
+//! Guarantees: a playbook may call a deed riskier than it is, never safer.
+//! Leaves to others: doing them; `hale-engine` has one handler a verb.
+//! Read next: [`crate::playbook`].
+
+use super::Risk;
+use crate::value::Type;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Verb {
+    /// Give a route a fallback model, while calls go on.
+    #[serde(rename = "model.set_fallback")]
+    ModelSetFallback,
+    /// Start one more worker in the server.
+    #[serde(rename = "worker.start")]
+    WorkerStart,
+    /// Raise a limit of a pack for runs that start from now on.
+    #[serde(rename = "limits.raise")]
+    LimitRaise,
+    /// Delete what is past its retention.
+    #[serde(rename = "disk.free")]
+    DiskFree,
+    /// Say what a person should do.
+    #[serde(rename = "advise")]
+    Advise,
+}
+
+/// A parameter of a verb.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Param {
+    pub name: &'static str,
+    pub ty: Type,
+    pub need: Need,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    Required,
+    Optional,
+}
+
+const fn required(name: &'static str, ty: Type) -> Param {
+    Param { name, ty, need: Need::Required }
+}
+
+const fn optional(name: &'static str, ty: Type) -> Param {
+    Param { name, ty, need: Need::Optional }
+}
+
+impl Verb {
+    pub const ALL: [Verb; 5] =
+        [Verb::ModelSetFallback, Verb::WorkerStart, Verb::LimitRaise, Verb::DiskFree, Verb::Advise];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Verb::ModelSetFallback => "model.set_fallback",
+            Verb::WorkerStart => "worker.start",
+            Verb::LimitRaise => "limits.raise",
+            Verb::DiskFree => "disk.free",
+            Verb::Advise => "advise",
+        }
+    }
+
+    /// The least risk that a playbook may claim for it.
+    pub fn risk_min(self) -> Risk {
+        match self {
+            Verb::Advise => Risk::R0,
+            Verb::ModelSetFallback | Verb::LimitRaise => Risk::R1,
+            Verb::WorkerStart => Risk::R2,
+            Verb::DiskFree => Risk::R3,
+        }
+    }
+
+    pub fn params(self) -> &'static [Param] {
+        const FALLBACK: &[Param] = &[required("model", Type::Text), required("fallback", Type::Text)];
+        const WORKER: &[Param] = &[required("slots", Type::Int)];
+        const LIMIT: &[Param] = &[
+            required("pack", Type::Text),
+            optional("timeout", Type::Duration),
+            optional("max_turns", Type::Int),
+        ];
+        const DISK: &[Param] = &[optional("bytes", Type::Bytes)];
+        match self {
+            Verb::ModelSetFallback => FALLBACK,
+            Verb::WorkerStart => WORKER,
+            Verb::LimitRaise => LIMIT,
+            Verb::DiskFree => DISK,
+            Verb::Advise => &[],
+        }
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
