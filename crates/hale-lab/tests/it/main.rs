@@ -1,1 +1,3 @@
 //! Facts about the lab.
+
+mod sim;
