@@ -74,10 +74,7 @@ pub fn diagnose(playbooks: &[Playbook], evidence: &Evidence) -> Verdict {
         if seen.is_empty() {
             continue;
         }
-        match (Case { playbook, evidence, seen }).judge() {
-            Ok(finding) => verdict.findings.push(finding),
-            Err(open) => verdict.undetermined.push(open),
-        }
+        (Case { playbook, evidence, seen }).judge(&mut verdict);
     }
     verdict.findings.sort_by(|a, b| {
         let rank = |f: &Finding| Reverse((f.severity, f.certainty, f.score));
@@ -115,7 +112,8 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn judge(&self) -> Result<Finding, Undetermined> {
+    /// Adds a finding to the verdict, or an open question.
+    fn judge(&self, verdict: &mut Verdict) {
         let mut standing = Vec::new();
         let mut ruled_out = Vec::new();
         for cause in &self.playbook.causes {
@@ -132,12 +130,13 @@ impl Case<'_> {
         // Stable: among equals the playbook's own order holds.
         standing.sort_by_key(|scored| Reverse(scored.points));
         let Some(best) = standing.first() else {
-            return Err(self.open("every cause that this playbook knows is ruled out", &[], ruled_out));
+            let because = "every cause that this playbook knows is ruled out";
+            return verdict.undetermined.push(self.open(because, &[], ruled_out));
         };
         let margin = best.points - standing.get(1).map_or(0, |second| second.points.max(0));
         match doubt(best, &standing[1..], margin) {
-            Some(because) => Err(self.open(&because, &standing, ruled_out)),
-            None => Ok(self.finding(&standing, ruled_out, margin)),
+            Some(because) => verdict.undetermined.push(self.open(&because, &standing, ruled_out)),
+            None => verdict.findings.push(self.finding(&standing, ruled_out, margin)),
         }
     }
 

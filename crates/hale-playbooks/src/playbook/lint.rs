@@ -117,14 +117,12 @@ impl Linter<'_> {
                 continue;
             }
             let (id, rival) = (&cause.id, &other.id);
-            if contains_all(&other.evidence, &cause.evidence, Weight::Weak) {
-                if contains_all(&cause.evidence, &other.evidence, Weight::Weak) {
-                    let message = format!("`{id}` and `{rival}` have the same evidence");
-                    self.problem(place, Lint::IdenticalEvidence, message);
-                    continue;
-                }
-            }
-            if contains_all(&other.evidence, &cause.evidence, Weight::Strong) {
+            let includes =
+                |all: &Cause, part: &Cause, from| contains_all(&all.evidence, &part.evidence, from);
+            if includes(other, cause, Weight::Weak) && includes(cause, other, Weight::Weak) {
+                let message = format!("`{id}` and `{rival}` have the same evidence");
+                self.problem(place, Lint::IdenticalEvidence, message);
+            } else if includes(other, cause, Weight::Strong) {
                 let message = format!("all strong evidence of `{id}` speaks for `{rival}` as well");
                 self.problem(place, Lint::NothingDiscriminates, message);
             }
