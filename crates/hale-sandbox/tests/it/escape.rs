@@ -61,6 +61,9 @@ fn a_refusal_is_the_same_whether_the_file_outside_exists_or_not() {
     let refused = |path: &str| place.call("files.read", json!({"path": path})).unwrap_err();
     let (there, not_there) = (refused("link-out/secret.txt"), refused("link-out/nothing-txt"));
     assert_eq!(there.message.replace("secret.txt", "nothing-txt"), not_there.message);
+    // What climbs out by its text alone is refused before anything is looked up.
+    let climbs = refused("no-such/../../outside/secret.txt").message;
+    assert!(climbs.contains("lies outside the granted folders"), "{climbs}");
     let (there, not_there) = (refused("/etc/passwd"), refused("/etc/nothing"));
     assert_eq!(there.message.replace("passwd", "nothing"), not_there.message);
 }
