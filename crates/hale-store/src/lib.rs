@@ -6,6 +6,7 @@
 //! Leaves to others: deciding what to write (`hale-engine`) and every transition (`hale_core::run::apply`).
 //! Read next: [`store`], the trait; then [`op`], what can be written; then `sqlite/writer.rs`, how.
 
+pub mod backup;
 pub mod blobs;
 mod claim;
 pub mod disk;
@@ -14,7 +15,9 @@ pub mod folder;
 pub mod memory;
 pub mod op;
 pub mod row;
+pub mod sqlite;
 pub mod store;
+pub mod verify;
 
 pub use blobs::{Blobs, FsBlobs, Hash, MemoryBlobs};
 pub use disk::{Disk, OsDisk};
@@ -26,4 +29,5 @@ pub use row::{
     AuditFilter, AuditRow, Counts, Cursor, KeyRow, ListFilter, PackHead, PackRow, Page, Phase, Pruned,
     QueueRow, Space, StoredRun, WorkerKind, WorkerRow,
 };
+pub use sqlite::{Options, Sqlite};
 pub use store::Store;

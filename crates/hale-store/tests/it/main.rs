@@ -1,1 +1,13 @@
-//! Placeholder until the suite lands.
+//! The store's proofs: one suite against the model and SQLite, then what only a disk can get wrong.
+
+mod backup;
+mod blobs;
+mod conformance;
+mod disk_full;
+mod folder;
+mod journal_samples;
+mod power_cut;
+mod random;
+mod sync_failure;
+mod upkeep;
+mod world;

@@ -1,0 +1,221 @@
+//! The store on one disk: SQLite in WAL mode, synced before every answer.
+//!
+//! Guarantees: one writer thread groups waiting batches into one commit each and answers after it; readers cannot
+//! write; a failed sync ends the process, because what the disk holds is then unknown; a full disk refuses new work
+//! and still writes the work in progress.
+//! Files in the data folder: `hale.db` with `-wal` and `-shm`, `blobs/`, `ballast`, `lock`.
+//! Read next: `sqlite/writer.rs`, the loop; `sqlite/schema.rs`, the tables.
+
+mod ballast;
+mod claim;
+mod counters;
+mod list;
+mod open;
+mod prune;
+mod read;
+mod rows;
+mod schema;
+mod upkeep;
+mod write;
+mod writer;
+
+pub use open::{Options, Synchronous};
+pub use schema::VERSION as SCHEMA_VERSION;
+
+pub(crate) use read::{decode_chunk, stored_run};
+pub(crate) use rows::{SLOT_INPUT, SLOT_OUTPUT, slot};
+
+use self::open::Readers;
+use crate::blobs::{Blobs, FsBlobs};
+use crate::{
+    AuditFilter, AuditRow, Counts, Cursor, Error, Folder, KeyRow, ListFilter, Op, OpResult, PackHead,
+    PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
+};
+use hale_core::id::RunId;
+use hale_core::port::Boxed;
+use hale_core::run::Record;
+use hale_core::time::Timestamp;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The database file in a data folder.
+pub const DB: &str = "hale.db";
+
+/// An open store. Dropping it writes what was handed over, checkpoints and lets go of the folder.
+pub struct Sqlite {
+    readers: Readers,
+    blobs: Arc<FsBlobs>,
+    health: Arc<ballast::Health>,
+    options: Options,
+    dir: PathBuf,
+    /// Backup and pruning exclude each other: a backup names blobs that pruning would take away.
+    upkeep: Mutex<()>,
+    /// None for a copy that is only read.
+    writer: Option<writer::Handle>,
+    /// Let go of last.
+    _held: Held,
+}
+
+/// What keeps the files ours.
+enum Held {
+    Folder { _folder: Folder },
+    Copy { _dir: tempfile::TempDir },
+}
+
+impl Sqlite {
+    /// Opens the store of a folder that this process holds; makes it when there is none.
+    ///
+    /// # Errors
+    /// A file that is newer, foreign, damaged or unreadable, or a disk without room.
+    pub fn open(folder: Folder, options: Options) -> Result<Self, Error> {
+        let dir = folder.dir().to_owned();
+        let db = open::Database { path: dir.join(DB), options: options.clone() };
+        let health = Arc::new(ballast::Health::default());
+        let ballast = ballast::Ballast::open(&dir, &options, health.clone())?;
+        let conn = db.writer().map_err(|error| ballast.blame(error))?;
+        options.disk.sync_dir(&dir).map_err(|source| Error::file("sync", &dir, source))?;
+        let blobs = FsBlobs::open(&dir, options.disk.clone(), options.faults.clone(), options.floor_bytes)?;
+        let writer = writer::Handle::start(conn, ballast, &options)?;
+        Ok(Self {
+            readers: Readers::new(db),
+            blobs: Arc::new(blobs),
+            health,
+            options,
+            dir,
+            upkeep: Mutex::new(()),
+            writer: Some(writer),
+            _held: Held::Folder { _folder: folder },
+        })
+    }
+
+    /// Opens a copy of a folder's database, to read while its server is down, hung or alive. Nothing of the folder
+    /// is changed; artifacts are read where they are.
+    ///
+    /// # Errors
+    /// No database there, no room for the copy, or a database that cannot be read.
+    pub fn open_readonly_copy(dir: &Path) -> Result<Self, Error> {
+        let copy = upkeep::copy_database(dir)?;
+        let options = Options::default();
+        let db = open::Database { path: copy.path().join(DB), options: options.clone() };
+        // Recovers the copied WAL; the readers that follow cannot write.
+        drop(db.existing()?);
+        Ok(Self {
+            readers: Readers::new(db),
+            blobs: Arc::new(FsBlobs::look(dir, options.disk.clone())),
+            health: Arc::default(),
+            options,
+            dir: dir.to_owned(),
+            upkeep: Mutex::new(()),
+            writer: None,
+            _held: Held::Copy { _dir: copy },
+        })
+    }
+
+    /// The artifacts of this folder.
+    pub fn blobs(&self) -> Arc<dyn Blobs> {
+        self.blobs.clone()
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn writer(&self) -> Result<&writer::Handle, Error> {
+        self.writer.as_ref().ok_or(Error::ReadOnly)
+    }
+
+    fn upkeep_turn(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for Sqlite {
+    fn apply(&self, batch: Vec<Op>) -> Boxed<'static, Result<Vec<OpResult>, Error>> {
+        let handed = batch.iter().try_for_each(Op::check).and_then(|()| self.writer()?.apply(batch));
+        Box::pin(async move {
+            match handed {
+                // The writer answers every batch that it took; without an answer it is gone.
+                Ok(answer) => answer.await.unwrap_or(Err(Error::Closed)),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn run(&self, id: RunId) -> Result<Option<StoredRun>, Error> {
+        self.readers.with(|conn| read::run(conn, id))
+    }
+
+    fn history(&self, id: RunId, from_seq: u64, limit: u32) -> Result<Vec<Record>, Error> {
+        self.readers.with(|conn| read::history(conn, id, from_seq, limit))
+    }
+
+    fn list(&self, filter: &ListFilter, after: Option<Cursor>, limit: u32) -> Result<Page, Error> {
+        self.readers.with(|conn| list::page(conn, filter, after, limit))
+    }
+
+    fn active(&self) -> Result<Vec<StoredRun>, Error> {
+        self.readers.with(read::active)
+    }
+
+    fn queue(&self) -> Result<Vec<QueueRow>, Error> {
+        self.readers.with(read::queue)
+    }
+
+    fn counts(&self, since: Timestamp) -> Result<Counts, Error> {
+        self.readers.with(|conn| read::counts(conn, since))
+    }
+
+    fn packs(&self) -> Result<Vec<PackHead>, Error> {
+        self.readers.with(rows::packs)
+    }
+
+    fn pack_versions(&self, name: &str) -> Result<Vec<PackRow>, Error> {
+        self.readers.with(|conn| rows::pack_versions(conn, name))
+    }
+
+    fn pack(&self, name: &str, version: Option<&str>) -> Result<Option<PackRow>, Error> {
+        self.readers.with(|conn| rows::pack(conn, name, version))
+    }
+
+    fn settings(&self) -> Result<Vec<(String, String)>, Error> {
+        self.readers.with(rows::settings)
+    }
+
+    fn keys(&self) -> Result<Vec<KeyRow>, Error> {
+        self.readers.with(rows::keys)
+    }
+
+    fn workers(&self) -> Result<Vec<WorkerRow>, Error> {
+        self.readers.with(rows::workers)
+    }
+
+    fn audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditRow>, Error> {
+        self.readers.with(|conn| rows::audit(conn, filter, limit))
+    }
+
+    fn space(&self) -> Result<Space, Error> {
+        let room = self.options.disk.room(&self.dir);
+        let room = room.map_err(|source| Error::file("measure", &self.dir, source))?;
+        let length = |name: &str| self.options.disk.length(&self.dir.join(name)).unwrap_or(0);
+        let seen = self.health.seen();
+        Ok(Space {
+            db_bytes: length(DB),
+            wal_bytes: length("hale.db-wal"),
+            blobs_bytes: self.blobs.bytes()?,
+            free: room.free,
+            total: room.total,
+            ballast: length(ballast::FILE) > 0,
+            full_since: seen.full_since,
+            last_write_ok_at: seen.last_write_ok_at,
+        })
+    }
+
+    fn freeable(&self, before: Timestamp) -> Result<Pruned, Error> {
+        self.readers.with(|conn| prune::freeable(conn, before))
+    }
+
+    fn prune(&self, before: Timestamp, runs_max: u64) -> Result<Pruned, Error> {
+        let _turn = self.upkeep_turn();
+        self.prune_in_turn(before, runs_max)
+    }
+}

@@ -1,0 +1,282 @@
+//! Packs, settings, keys, workers and audit: small tables, written and read whole.
+//!
+//! Also the numbers that stand for states and places in the tables.
+//! Read next: `sqlite/schema.rs`.
+
+use crate::{
+    AuditFilter, AuditRow, Error, KeyRow, Op, OpResult, PackHead, PackRow, Phase, WorkerKind, WorkerRow,
+};
+use hale_core::code::Code;
+use hale_core::id::{KeyId, OperationId, WorkerId};
+use hale_core::run::StateName;
+use hale_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// Places of one run in `bodies`.
+pub(crate) const PLACES: i64 = 1 << 24;
+pub(crate) const SLOT_INPUT: i64 = 0;
+pub(crate) const SLOT_OUTPUT: i64 = PLACES - 1;
+
+/// The key of one place of one run.
+pub(crate) const fn slot(n: i64, place: i64) -> i64 {
+    n * PLACES + place
+}
+
+pub(crate) fn state_of(number: i64) -> Result<StateName, Error> {
+    let known = usize::try_from(number).ok().and_then(|number| StateName::ALL.get(number)).copied();
+    known.ok_or_else(|| Error::Damaged { problem: format!("there is no state {number}") })
+}
+
+/// The number in the code: 3 for E003.
+pub(super) const fn code_number(code: Code) -> i64 {
+    code as i64 + 1
+}
+
+/// Writes the ops that are one row each.
+pub(super) fn write(conn: &Connection, op: &Op) -> rusqlite::Result<OpResult> {
+    const GONE: OpResult = OpResult::Conflict { seq: None };
+    let changed = match op {
+        Op::Worker(row) => put_worker(conn, row)?,
+        Op::PackDeploy(row) => return deploy(conn, row),
+        Op::PackCurrent { name, version } => conn
+            .prepare_cached(
+                "UPDATE packs SET current = ?2 WHERE name = ?1
+                 AND EXISTS (SELECT 1 FROM pack_versions WHERE name = ?1 AND version = ?2)",
+            )?
+            .execute((name.as_ref(), version.as_ref()))?,
+        Op::PackEnabled { name, enabled } => conn
+            .prepare_cached("UPDATE packs SET enabled = ?2 WHERE name = ?1")?
+            .execute((name.as_ref(), enabled))?,
+        Op::Setting { key, value: Some(value) } => conn
+            .prepare_cached("INSERT OR REPLACE INTO settings(key, value) VALUES(?1, ?2)")?
+            .execute((key, value))?,
+        Op::Setting { key, value: None } => {
+            conn.prepare_cached("DELETE FROM settings WHERE key = ?1")?.execute([key])?;
+            1
+        }
+        Op::Audit(row) => put_audit(conn, row)?,
+        Op::KeyPut(row) => put_key(conn, row)?,
+        // Runs are written by `write.rs`.
+        Op::Insert(_) | Op::Update(_) | Op::Claim { .. } => 0,
+    };
+    Ok(if changed == 0 { GONE } else { OpResult::Done })
+}
+
+fn put_worker(conn: &Connection, row: &WorkerRow) -> rusqlite::Result<usize> {
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO workers(id, kind, host, pid, slots, started_at, seen_at, draining, ended)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        row.id.bytes(),
+        row.kind as i64,
+        row.host,
+        row.pid,
+        row.slots,
+        row.started_at.0,
+        row.seen_at.0,
+        row.draining,
+        row.ended,
+    ])
+}
+
+fn put_audit(conn: &Connection, row: &AuditRow) -> rusqlite::Result<usize> {
+    conn.prepare_cached(
+        "INSERT OR IGNORE INTO audit(id, at, actor, operation, target, phase, detail, undo, lab)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        row.id.bytes(),
+        row.at.0,
+        row.actor,
+        row.operation,
+        row.target,
+        row.phase as i64,
+        row.detail,
+        row.undo,
+        row.lab,
+    ])
+}
+
+fn put_key(conn: &Connection, row: &KeyRow) -> rusqlite::Result<usize> {
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO keys(id, name, tenant, hash, created_at, expires_at, revoked_at, last_used_at)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        row.id.bytes(),
+        row.name,
+        row.tenant,
+        row.hash,
+        row.created_at.0,
+        row.expires_at.map(|at| at.0),
+        row.revoked_at.map(|at| at.0),
+        row.last_used_at.map(|at| at.0),
+    ])
+}
+
+fn deploy(conn: &Connection, row: &PackRow) -> rusqlite::Result<OpResult> {
+    let known: Option<[u8; 32]> = conn
+        .prepare_cached("SELECT digest FROM pack_versions WHERE name = ?1 AND version = ?2")?
+        .query_row((row.name.as_ref(), row.version.as_ref()), |found| found.get(0))
+        .optional()?;
+    match known {
+        Some(digest) if digest == row.digest => return Ok(OpResult::Done),
+        Some(_) => return Ok(OpResult::Conflict { seq: None }),
+        None => {}
+    }
+    conn.prepare_cached("INSERT OR IGNORE INTO packs(name, current, enabled) VALUES(?1, NULL, 1)")?
+        .execute([row.name.as_ref()])?;
+    conn.prepare_cached(
+        "INSERT INTO pack_versions(name, version, source, digest, deployed_at, by, manifest)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        row.name.as_ref(),
+        row.version.as_ref(),
+        row.source.as_ref(),
+        row.digest,
+        row.deployed_at.0,
+        row.by,
+        row.manifest_json.as_ref(),
+    ])?;
+    Ok(OpResult::Done)
+}
+
+const PACK: &str = "SELECT name, version, source, digest, deployed_at, by, manifest FROM pack_versions";
+
+fn pack_row(row: &Row<'_>) -> rusqlite::Result<PackRow> {
+    Ok(PackRow {
+        name: row.get::<_, String>(0)?.into(),
+        version: row.get::<_, String>(1)?.into(),
+        source: row.get::<_, String>(2)?.into(),
+        digest: row.get(3)?,
+        deployed_at: Timestamp(row.get(4)?),
+        by: row.get(5)?,
+        manifest_json: row.get::<_, String>(6)?.into(),
+    })
+}
+
+pub(super) fn packs(conn: &Connection) -> Result<Vec<PackHead>, Error> {
+    conn.prepare_cached(
+        "SELECT name, current, enabled, (SELECT count(*) FROM pack_versions WHERE name = packs.name) FROM packs
+         ORDER BY name",
+    )
+    .and_then(|mut find| {
+        find.query_map([], |row| {
+            Ok(PackHead {
+                name: row.get::<_, String>(0)?.into(),
+                current: row.get::<_, Option<String>>(1)?.map(Into::into),
+                enabled: row.get(2)?,
+                versions: row.get(3)?,
+            })
+        })?
+        .collect()
+    })
+    .map_err(Error::read("the packs"))
+}
+
+pub(super) fn pack_versions(conn: &Connection, name: &str) -> Result<Vec<PackRow>, Error> {
+    conn.prepare_cached(&format!("{PACK} WHERE name = ?1 ORDER BY n DESC"))
+        .and_then(|mut find| find.query_map([name], pack_row)?.collect())
+        .map_err(Error::read("the versions of a pack"))
+}
+
+pub(super) fn pack(conn: &Connection, name: &str, version: Option<&str>) -> Result<Option<PackRow>, Error> {
+    let current = "(SELECT current FROM packs WHERE name = ?1)";
+    conn.prepare_cached(&format!("{PACK} WHERE name = ?1 AND version = coalesce(?2, {current})"))
+        .and_then(|mut find| find.query_row((name, version), pack_row).optional())
+        .map_err(Error::read("a pack"))
+}
+
+pub(super) fn settings(conn: &Connection) -> Result<Vec<(String, String)>, Error> {
+    conn.prepare_cached("SELECT key, value FROM settings ORDER BY key")
+        .and_then(|mut find| find.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+        .map_err(Error::read("the settings"))
+}
+
+pub(super) fn keys(conn: &Connection) -> Result<Vec<KeyRow>, Error> {
+    conn.prepare_cached(
+        "SELECT id, name, tenant, hash, created_at, expires_at, revoked_at, last_used_at FROM keys ORDER BY id",
+    )
+    .and_then(|mut find| {
+        find.query_map([], |row| {
+            Ok(KeyRow {
+                id: KeyId::from_bytes(row.get(0)?),
+                name: row.get(1)?,
+                tenant: row.get(2)?,
+                hash: row.get(3)?,
+                created_at: Timestamp(row.get(4)?),
+                expires_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
+                revoked_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+                last_used_at: row.get::<_, Option<i64>>(7)?.map(Timestamp),
+            })
+        })?
+        .collect()
+    })
+    .map_err(Error::read("the keys"))
+}
+
+pub(super) fn workers(conn: &Connection) -> Result<Vec<WorkerRow>, Error> {
+    conn.prepare_cached(
+        "SELECT id, kind, host, pid, slots, started_at, seen_at, draining, ended FROM workers ORDER BY id",
+    )
+    .and_then(|mut find| {
+        find.query_map([], |row| {
+            let kind = if row.get::<_, i64>(1)? == WorkerKind::Embedded as i64 {
+                WorkerKind::Embedded
+            } else {
+                WorkerKind::Process
+            };
+            Ok(WorkerRow {
+                id: WorkerId::from_bytes(row.get(0)?),
+                kind,
+                host: row.get(2)?,
+                pid: row.get(3)?,
+                slots: row.get(4)?,
+                started_at: Timestamp(row.get(5)?),
+                seen_at: Timestamp(row.get(6)?),
+                draining: row.get(7)?,
+                ended: row.get(8)?,
+            })
+        })?
+        .collect()
+    })
+    .map_err(Error::read("the workers"))
+}
+
+pub(super) fn audit(conn: &Connection, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditRow>, Error> {
+    conn.prepare_cached(
+        "SELECT id, at, actor, operation, target, phase, detail, undo, lab FROM audit
+         WHERE (?1 IS NULL OR id = ?1) AND (?2 IS NULL OR operation = ?2) AND (?3 IS NULL OR target = ?3)
+           AND (?4 IS NULL OR at >= ?4) AND (?5 IS NULL OR lab = ?5)
+         ORDER BY n DESC LIMIT ?6",
+    )
+    .and_then(|mut find| {
+        let parameters = params![
+            filter.id.map(OperationId::bytes),
+            filter.operation,
+            filter.target,
+            filter.since.map(|at| at.0),
+            filter.lab,
+            limit,
+        ];
+        find.query_map(parameters, |row| {
+            let phase =
+                if row.get::<_, i64>(5)? == Phase::Intent as i64 { Phase::Intent } else { Phase::Outcome };
+            Ok(AuditRow {
+                id: OperationId::from_bytes(row.get(0)?),
+                at: Timestamp(row.get(1)?),
+                actor: row.get(2)?,
+                operation: row.get(3)?,
+                target: row.get(4)?,
+                phase,
+                detail: row.get(6)?,
+                undo: row.get(7)?,
+                lab: row.get(8)?,
+            })
+        })?
+        .collect()
+    })
+    .map_err(Error::read("the audit trail"))
+}

@@ -1,0 +1,526 @@
+//! The suite that every store passes. Each fact is checked against the model and against SQLite.
+
+use crate::world::*;
+use hale_core::code::Code;
+use hale_core::id::{KeyId, OperationId, RunId, WorkerId};
+use hale_core::run::event::Artifact;
+use hale_core::run::{Event, Priority, Run, StateName};
+use hale_core::time::Timestamp;
+use hale_store::*;
+
+macro_rules! every_store {
+    ($($(#[$meta:meta])* $fact:ident;)*) => {
+        mod memory {
+            $($(#[$meta])* #[test] fn $fact() { super::$fact(&crate::world::memory()); })*
+        }
+        mod sqlite {
+            $($(#[$meta])* #[test] fn $fact() { super::$fact(&crate::world::sqlite()); })*
+        }
+    };
+}
+
+every_store! {
+    a_submitted_run_reads_back_whole;
+    a_run_born_ended_is_one_insert;
+    an_idempotency_key_answers_the_first_run;
+    an_expired_idempotency_key_is_free_again;
+    a_known_run_id_is_a_conflict;
+    an_update_from_a_stale_sequence_changes_nothing;
+    an_update_of_an_unknown_run_is_a_conflict;
+    claims_take_the_oldest_of_their_key_and_class;
+    a_claim_after_a_lost_lease_brings_the_whole_history;
+    runs_in_flight_are_active;
+    history_is_dense_and_pages;
+    a_batch_with_a_gap_in_its_journal_is_refused_whole;
+    the_queue_and_the_counts_follow_every_move;
+    artifacts_of_completing_and_of_steps_are_named;
+    lists_filter_and_page_newest_first;
+    pack_versions_are_immutable;
+    settings_keys_workers_and_audit_read_back;
+    pruning_forgets_old_ended_runs_only;
+    a_blob_reads_back_by_its_hash;
+}
+
+fn a_submitted_run_reads_back_whole(subject: &Subject) {
+    let store = &*subject.store;
+    let life = wish(1).accepted();
+    assert_eq!(one(store, life.insert()), OpResult::Done);
+    let stored = store.run(life.run.id).unwrap().unwrap();
+    assert_eq!(stored.run, life.run);
+    assert_eq!(&*stored.input, r#"{"name":"Ada"}"#);
+    assert_eq!(stored.output, None);
+    assert_eq!(store.history(life.run.id, 0, 100).unwrap(), life.records);
+    assert_eq!(store.run(RunId(5)).unwrap(), None);
+    assert_eq!(store.history(RunId(5), 0, 100).unwrap(), []);
+}
+
+fn a_run_born_ended_is_one_insert(subject: &Subject) {
+    let store = &*subject.store;
+    let life = wish(1).accepted().leased().stepped().completed();
+    let Op::Insert(mut insert) = life.insert() else { unreachable!() };
+    insert.output = Some(r#"{"greeting":"hello"}"#.into());
+    assert_eq!(one(store, Op::Insert(insert)), OpResult::Done);
+    let stored = store.run(life.run.id).unwrap().unwrap();
+    assert_eq!((stored.run, stored.output.as_deref()), (life.run.clone(), Some(r#"{"greeting":"hello"}"#)));
+    assert_eq!(store.history(life.run.id, 1, 100).unwrap(), life.records);
+    assert_eq!(store.queue().unwrap(), []);
+}
+
+fn an_idempotency_key_answers_the_first_run(subject: &Subject) {
+    let store = &*subject.store;
+    let (first, second) = (wish(1).accepted(), wish(2).accepted());
+    let expires = Timestamp(START.0 + 1000);
+    assert_eq!(one(store, first.insert_promised("k", 1, expires)), OpResult::Done);
+    let duplicate = OpResult::Duplicate { run: first.run.id, digest: [1; 32] };
+    assert_eq!(one(store, second.insert_promised("k", 1, expires)), duplicate);
+    // The caller compares the digests: another body under the same key is told the first one's.
+    assert_eq!(one(store, second.insert_promised("k", 2, expires)), duplicate);
+    // Even within one batch.
+    let third = wish(3).accepted();
+    let batch = vec![third.insert_promised("other", 3, expires), second.insert_promised("other", 3, expires)];
+    let twice = OpResult::Duplicate { run: third.run.id, digest: [3; 32] };
+    assert_eq!(apply(store, batch), [OpResult::Done, twice]);
+    assert_eq!(store.run(second.run.id).unwrap(), None);
+}
+
+fn an_expired_idempotency_key_is_free_again(subject: &Subject) {
+    let store = &*subject.store;
+    let (first, second) = (wish(1).accepted(), wish(500).accepted());
+    let expires = second.run.submitted_at;
+    assert_eq!(one(store, first.insert_promised("k", 1, expires)), OpResult::Done);
+    assert_eq!(one(store, second.insert_promised("k", 1, Timestamp(START.0 + 9000))), OpResult::Done);
+    let third = wish(600).accepted();
+    let duplicate = OpResult::Duplicate { run: second.run.id, digest: [1; 32] };
+    assert_eq!(one(store, third.insert_promised("k", 1, Timestamp(START.0 + 9000))), duplicate);
+}
+
+fn a_known_run_id_is_a_conflict(subject: &Subject) {
+    let store = &*subject.store;
+    let life = wish(1).accepted();
+    one(store, life.insert());
+    assert_eq!(one(store, life.clone().leased().insert()), OpResult::Conflict { seq: Some(1) });
+    assert_eq!(store.run(life.run.id).unwrap().unwrap().run, life.run);
+}
+
+fn an_update_from_a_stale_sequence_changes_nothing(subject: &Subject) {
+    let store = &*subject.store;
+    let pending = wish(1).accepted();
+    one(store, pending.insert());
+    let leased = pending.clone().leased();
+    assert_eq!(one(store, leased.update_since(1)), OpResult::Done);
+    let cancelled = pending.then(Event::CancelAsked { by: "ada".to_owned(), reason: None });
+    assert_eq!(one(store, cancelled.update_since(1)), OpResult::Conflict { seq: Some(3) });
+    assert_eq!(store.run(leased.run.id).unwrap().unwrap().run, leased.run);
+    assert_eq!(store.history(leased.run.id, 0, 100).unwrap(), leased.records);
+    assert_eq!(store.queue().unwrap(), []);
+}
+
+fn an_update_of_an_unknown_run_is_a_conflict(subject: &Subject) {
+    let life = wish(1).accepted().leased();
+    assert_eq!(one(&*subject.store, life.update_since(1)), OpResult::Conflict { seq: None });
+}
+
+fn claim(key: &str, priority: Priority, n: u32, at: i64) -> Op {
+    Op::Claim { key: key.into(), priority, n, worker: WORKER, at: Timestamp(START.0 + at) }
+}
+
+fn claimed(result: OpResult) -> Vec<Claimed> {
+    match result {
+        OpResult::Claimed(claimed) => claimed,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn ids(claimed: &[Claimed]) -> Vec<RunId> {
+    claimed.iter().map(|claimed| claimed.run.id).collect()
+}
+
+fn claims_take_the_oldest_of_their_key_and_class(subject: &Subject) {
+    let store = &*subject.store;
+    // Accepted in this order, which is not the order of their ids.
+    let order = [4, 2, 9, 1];
+    let mine: Vec<Life> = order.iter().map(|n| wish(*n).accepted()).collect();
+    let high = Wish { priority: Priority::High, ..wish(10) }.accepted();
+    let foreign = Wish { key: "other", ..wish(11) }.accepted();
+    let mut batch: Vec<Op> = mine.iter().map(Life::insert).collect();
+    batch.extend([high.insert(), foreign.insert()]);
+    apply(store, batch);
+    let first = claimed(one(store, claim("hello", Priority::Normal, 2, 100)));
+    assert_eq!(ids(&first), [mine[0].run.id, mine[1].run.id]);
+    assert_eq!(first[0].run.state.name(), StateName::Running);
+    assert_eq!((first[0].run.epoch, first[0].run.seq), (1, 3));
+    assert_eq!(&*first[0].input, r#"{"name":"Ada"}"#);
+    assert_eq!(first[0].records, store.history(first[0].run.id, 2, 10).unwrap());
+    assert_eq!(store.run(first[0].run.id).unwrap().unwrap().run, first[0].run);
+    // In the batch of its own insert, behind the two that are left.
+    let late = wish(12).accepted();
+    let results = apply(store, vec![late.insert(), claim("hello", Priority::Normal, 10, 101)]);
+    let rest = claimed(results.into_iter().nth(1).unwrap());
+    assert_eq!(ids(&rest), [mine[2].run.id, mine[3].run.id, late.run.id]);
+    assert_eq!(claimed(one(store, claim("hello", Priority::Normal, 10, 102))), []);
+    assert_eq!(ids(&claimed(one(store, claim("hello", Priority::High, 10, 103)))), [high.run.id]);
+    assert_eq!(ids(&claimed(one(store, claim("other", Priority::Normal, 10, 104)))), [foreign.run.id]);
+}
+
+fn a_claim_after_a_lost_lease_brings_the_whole_history(subject: &Subject) {
+    let store = &*subject.store;
+    let lost = wish(1).accepted().leased().stepped().then(Event::LeaseLost {
+        worker: WORKER,
+        epoch: 1,
+        why: "gone".to_owned(),
+    });
+    apply(store, vec![lost.insert(), wish(2).accepted().insert()]);
+    let again = claimed(one(store, claim("hello", Priority::Normal, 1, 100)));
+    assert_eq!(again[0].run.epoch, 2);
+    assert_eq!(again[0].records, store.history(lost.run.id, 0, 100).unwrap());
+    assert_eq!(again[0].records.len(), lost.records.len() + 2);
+    assert!(!again[0].effects.is_empty());
+}
+
+fn runs_in_flight_are_active(subject: &Subject) {
+    let store = &*subject.store;
+    let waiting = wish(3).accepted().leased().then(Event::Parked { index: 0, name: "pay".to_owned() });
+    let lives = [
+        wish(1).accepted(),
+        wish(2).accepted().leased(),
+        waiting,
+        Wish { pack: "other", ..wish(4) }.accepted().leased().then(Event::Completing { artifacts: vec![] }),
+        wish(5).accepted().leased().completed(),
+        wish(6).accepted().leased().failed(),
+    ];
+    apply(store, lives.iter().map(Life::insert).collect());
+    let active: Vec<Run> = store.active().unwrap().into_iter().map(|stored| stored.run).collect();
+    assert_eq!(active, [lives[1].run.clone(), lives[2].run.clone(), lives[3].run.clone()]);
+}
+
+fn history_is_dense_and_pages(subject: &Subject) {
+    let store = &*subject.store;
+    let mut life = wish(1).accepted();
+    one(store, life.insert());
+    life = life.leased();
+    one(store, life.update_since(1));
+    for _ in 0..5 {
+        let was = life.run.seq;
+        life = life.stepped().stepped().stepped();
+        one(store, life.update_since(was));
+    }
+    let id = life.run.id;
+    assert_eq!(store.history(id, 0, u32::MAX).unwrap(), life.records);
+    for from in 0..20u64 {
+        for limit in [0, 1, 2, 5, 100] {
+            let expected: Vec<_> =
+                life.records.iter().filter(|record| record.seq >= from).take(limit).cloned().collect();
+            assert_eq!(store.history(id, from, limit as u32).unwrap(), expected, "{from} {limit}");
+        }
+    }
+    assert_eq!(store.history(id, u64::MAX, 10).unwrap(), []);
+}
+
+fn a_batch_with_a_gap_in_its_journal_is_refused_whole(subject: &Subject) {
+    let store = &*subject.store;
+    let good = wish(1).accepted();
+    let mut gap = wish(2).accepted().leased().stepped();
+    gap.records.remove(1);
+    let refused = wait(store.apply(vec![good.insert(), gap.insert()])).unwrap_err();
+    assert!(matches!(refused, Error::Malformed { .. }), "{refused}");
+    assert_eq!(store.list(&ListFilter::default(), None, 10).unwrap(), Page::default());
+}
+
+fn the_queue_and_the_counts_follow_every_move(subject: &Subject) {
+    let store = &*subject.store;
+    let high = Wish { priority: Priority::High, ..wish(2) }.accepted();
+    let lives = [wish(1).accepted(), high, wish(3).accepted(), Wish { key: "other", ..wish(4) }.accepted()];
+    apply(store, lives.iter().map(Life::insert).collect());
+    let row = |key: &str, priority, count, oldest: &Life| QueueRow {
+        key: key.into(),
+        priority,
+        count,
+        oldest: Some(oldest.run.submitted_at),
+    };
+    let expected = [
+        row("hello", Priority::High, 1, &lives[1]),
+        row("hello", Priority::Normal, 2, &lives[0]),
+        row("other", Priority::Normal, 1, &lives[3]),
+    ];
+    assert_eq!(store.queue().unwrap(), expected);
+    one(store, claim("hello", Priority::Normal, 1, 100));
+    one(store, claim("hello", Priority::High, 1, 100));
+    let expected =
+        [row("hello", Priority::Normal, 1, &lives[2]), row("other", Priority::Normal, 1, &lives[3])];
+    assert_eq!(store.queue().unwrap(), expected);
+    let ended = lives[2].clone().then(Event::CancelAsked { by: "ada".to_owned(), reason: None });
+    one(store, ended.update_since(1));
+    let at = ended_at(&ended.run);
+    let counts = store.counts(at).unwrap();
+    assert_eq!(
+        counts.by_state.into_iter().collect::<Vec<_>>(),
+        [(StateName::Pending, 1), (StateName::Running, 2), (StateName::Cancelled, 1)]
+    );
+    assert_eq!(counts.ended_since.into_iter().collect::<Vec<_>>(), [(StateName::Cancelled, 1)]);
+    assert!(store.counts(Timestamp(at.0 + 1)).unwrap().ended_since.is_empty());
+}
+
+fn ended_at(run: &Run) -> Timestamp {
+    row::ended_at(run).unwrap()
+}
+
+fn artifacts_of_completing_and_of_steps_are_named(subject: &Subject) {
+    let store = &*subject.store;
+    let artifact = |name: &str, content: &[u8]| Artifact {
+        name: name.to_owned(),
+        hash: subject.blobs.put(content).unwrap().to_string(),
+        bytes: content.len() as u64,
+        media_type: "text/plain".to_owned(),
+    };
+    let (report, step, newer) =
+        (artifact("report", b"one"), artifact("step-0", b"two"), artifact("report", b"three"));
+    let life = wish(1).accepted().leased();
+    one(store, life.insert());
+    let life = life.stepped();
+    let Op::Update(mut update) = life.update_since(3) else { unreachable!() };
+    update.artifacts = vec![step.clone()];
+    one(store, Op::Update(update));
+    let was = life.run.seq;
+    let life = life.then(Event::Completing { artifacts: vec![report] }).then(Event::LeaseLost {
+        worker: WORKER,
+        epoch: 1,
+        why: "gone".to_owned(),
+    });
+    one(store, life.update_since(was));
+    let was = life.run.seq;
+    let life = life.leased().then(Event::Completing { artifacts: vec![newer.clone()] });
+    one(store, life.update_since(was));
+    assert_eq!(store.run(life.run.id).unwrap().unwrap().artifacts, [newer, step]);
+}
+
+fn all(store: &dyn Store, filter: &ListFilter, limit: u32) -> Vec<RunId> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.list(filter, after, limit).unwrap();
+        assert!(page.runs.len() <= limit as usize);
+        found.extend(page.runs.iter().map(|run| run.id));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return found,
+        }
+    }
+}
+
+fn lists_filter_and_page_newest_first(subject: &Subject) {
+    let store = &*subject.store;
+    let mut lives = Vec::new();
+    for n in 0..60u64 {
+        let pack = ["hello", "search", "triage"][n as usize % 3];
+        let life = Wish { pack, correlation: format!("c-{}", n % 7), ..wish(n) }.accepted();
+        lives.push(match n % 5 {
+            0 => life,
+            1 => life.leased(),
+            2 => life.leased().completed(),
+            3 => life.leased().failed(),
+            _ => life.leased().then(Event::TimedOut { doing: "thinking".to_owned() }),
+        });
+    }
+    apply(store, lives.iter().map(Life::insert).collect());
+    let at = |n: i64| Some(Timestamp(START.0 + n));
+    let filters = [
+        ListFilter::default(),
+        ListFilter { states: vec![StateName::Failed], ..Default::default() },
+        ListFilter { states: vec![StateName::Failed, StateName::Pending], ..Default::default() },
+        ListFilter { pack: Some("search".to_owned()), ..Default::default() },
+        ListFilter {
+            pack: Some("search".to_owned()),
+            states: vec![StateName::Timeout],
+            ..Default::default()
+        },
+        ListFilter { pack: Some("unknown".to_owned()), ..Default::default() },
+        ListFilter { since: at(20), ..Default::default() },
+        ListFilter { since: at(20), until: at(40), states: vec![StateName::Completed], ..Default::default() },
+        ListFilter { error_code: Some(Code::E006), ..Default::default() },
+        ListFilter { error_code: Some(Code::E003), pack: Some("triage".to_owned()), ..Default::default() },
+        ListFilter { correlation: Some("c-3".to_owned()), ..Default::default() },
+        ListFilter {
+            correlation: Some("c-3".to_owned()),
+            error_code: Some(Code::E006),
+            since: at(5),
+            ..Default::default()
+        },
+        ListFilter { text: Some("RATE_limited".to_owned()), ..Default::default() },
+        ListFilter { text: Some("nowhere".to_owned()), ..Default::default() },
+    ];
+    for filter in &filters {
+        let mut expected: Vec<RunId> =
+            lives.iter().map(|life| &life.run).filter(|run| takes(filter, run)).map(|run| run.id).collect();
+        expected.reverse();
+        for limit in [1, 7, 100] {
+            assert_eq!(all(store, filter, limit), expected, "{filter:?} by {limit}");
+        }
+    }
+}
+
+/// The filter's meaning, written down again.
+fn takes(filter: &ListFilter, run: &Run) -> bool {
+    let minted = run.id.minted_at();
+    (filter.states.is_empty() || filter.states.contains(&run.state.name()))
+        && filter.pack.as_deref().is_none_or(|pack| pack == &*run.pack.name)
+        && filter.since.is_none_or(|since| minted >= since)
+        && filter.until.is_none_or(|until| minted < until)
+        && filter
+            .error_code
+            .is_none_or(|code| run.failure.as_ref().is_some_and(|failure| failure.code == code))
+        && filter.correlation.as_deref().is_none_or(|text| text == &*run.correlation)
+        && filter.text.as_deref().is_none_or(|text| {
+            serde_json::to_string(run).unwrap().to_ascii_lowercase().contains(&text.to_ascii_lowercase())
+        })
+}
+
+fn pack(version: &str, digest: u8) -> PackRow {
+    PackRow {
+        name: "hello".into(),
+        version: version.into(),
+        source: format!("source of {version}").into(),
+        digest: [digest; 32],
+        deployed_at: START,
+        by: "ada".to_owned(),
+        manifest_json: "{}".into(),
+    }
+}
+
+fn pack_versions_are_immutable(subject: &Subject) {
+    let store = &*subject.store;
+    let (v1, v2) = (pack("1.0.0", 1), pack("1.1.0", 2));
+    let deploy = |row: &PackRow| Op::PackDeploy(Box::new(row.clone()));
+    let current = |version: &str| Op::PackCurrent { name: "hello".into(), version: version.into() };
+    let gone = OpResult::Conflict { seq: None };
+    assert_eq!(one(store, current("1.0.0")), gone);
+    assert_eq!(one(store, Op::PackEnabled { name: "hello".into(), enabled: false }), gone);
+    assert_eq!(one(store, deploy(&v1)), OpResult::Done);
+    assert_eq!(store.pack("hello", None).unwrap(), None);
+    assert_eq!(apply(store, vec![current("1.0.0"), current("9.9.9")]), [OpResult::Done, gone.clone()]);
+    assert_eq!(one(store, deploy(&v1)), OpResult::Done);
+    assert_eq!(one(store, deploy(&pack("1.0.0", 9))), gone);
+    assert_eq!(one(store, deploy(&v2)), OpResult::Done);
+    assert_eq!(store.pack("hello", None).unwrap(), Some(v1.clone()));
+    assert_eq!(one(store, current("1.1.0")), OpResult::Done);
+    assert_eq!(store.pack("hello", None).unwrap(), Some(v2.clone()));
+    assert_eq!(store.pack("hello", Some("1.0.0")).unwrap(), Some(v1.clone()));
+    assert_eq!(store.pack("hello", Some("3")).unwrap(), None);
+    assert_eq!(store.pack("hullo", None).unwrap(), None);
+    assert_eq!(store.pack_versions("hello").unwrap(), [v2, v1]);
+    assert_eq!(one(store, Op::PackEnabled { name: "hello".into(), enabled: false }), OpResult::Done);
+    let head = PackHead { name: "hello".into(), current: Some("1.1.0".into()), enabled: false, versions: 2 };
+    assert_eq!(store.packs().unwrap(), [head]);
+}
+
+fn settings_keys_workers_and_audit_read_back(subject: &Subject) {
+    let store = &*subject.store;
+    let set =
+        |key: &str, value: Option<&str>| Op::Setting { key: key.to_owned(), value: value.map(str::to_owned) };
+    apply(store, vec![set("b", Some("1")), set("a", Some("2")), set("b", Some("3")), set("c", Some("4"))]);
+    one(store, set("c", None));
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    assert_eq!(store.settings().unwrap(), [pair("a", "2"), pair("b", "3")]);
+
+    let key = KeyRow {
+        id: KeyId(1),
+        name: "ci".to_owned(),
+        tenant: "acme".to_owned(),
+        hash: [5; 32],
+        created_at: START,
+        expires_at: Some(Timestamp(START.0 + 5)),
+        revoked_at: None,
+        last_used_at: None,
+    };
+    let revoked = KeyRow { revoked_at: Some(START), last_used_at: Some(START), ..key.clone() };
+    apply(store, vec![Op::KeyPut(Box::new(key)), Op::KeyPut(Box::new(revoked.clone()))]);
+    assert_eq!(store.keys().unwrap(), [revoked]);
+
+    let worker = WorkerRow {
+        id: WorkerId(3),
+        kind: WorkerKind::Process,
+        host: "box".to_owned(),
+        pid: 42,
+        slots: 5,
+        started_at: START,
+        seen_at: START,
+        draining: false,
+        ended: None,
+    };
+    let ended = WorkerRow { draining: true, ended: Some("drained".to_owned()), ..worker.clone() };
+    let other = WorkerRow { id: WorkerId(2), kind: WorkerKind::Embedded, ..worker.clone() };
+    apply(store, vec![Op::Worker(worker), Op::Worker(ended.clone()), Op::Worker(other.clone())]);
+    assert_eq!(store.workers().unwrap(), [other, ended]);
+    audit_reads_back(store);
+}
+
+fn audit_reads_back(store: &dyn Store) {
+    let row = |id: u128, phase, at: i64| AuditRow {
+        id: OperationId(id),
+        at: Timestamp(START.0 + at),
+        actor: "ada".to_owned(),
+        operation: if id == 1 { "pack.deploy" } else { "run.cancel" }.to_owned(),
+        target: format!("target-{id}"),
+        phase,
+        detail: "{}".to_owned(),
+        undo: (id == 1).then(|| "hale packs rollback hello".to_owned()),
+        lab: id == 2,
+    };
+    let rows = [row(1, Phase::Intent, 0), row(2, Phase::Intent, 1), row(1, Phase::Outcome, 2)];
+    let put = |row: &AuditRow| Op::Audit(Box::new(row.clone()));
+    apply(store, rows.iter().map(put).collect());
+    assert_eq!(one(store, put(&row(1, Phase::Intent, 9))), OpResult::Conflict { seq: None });
+    let found = |filter: AuditFilter| store.audit(&filter, 10).unwrap();
+    let [a, b, c] = rows;
+    assert_eq!(found(AuditFilter::default()), [c.clone(), b.clone(), a.clone()]);
+    assert_eq!(found(AuditFilter { id: Some(OperationId(1)), ..Default::default() }), [c.clone(), a.clone()]);
+    assert_eq!(found(AuditFilter { lab: Some(false), ..Default::default() }), [c.clone(), a]);
+    assert_eq!(
+        found(AuditFilter { operation: Some("run.cancel".into()), ..Default::default() }),
+        [b.clone()]
+    );
+    assert_eq!(found(AuditFilter { target: Some("target-2".into()), ..Default::default() }), [b]);
+    assert_eq!(found(AuditFilter { since: Some(Timestamp(START.0 + 2)), ..Default::default() }), [c.clone()]);
+    assert_eq!(store.audit(&AuditFilter::default(), 1).unwrap(), [c]);
+}
+
+fn pruning_forgets_old_ended_runs_only(subject: &Subject) {
+    let store = &*subject.store;
+    let lives = [
+        wish(1).accepted().leased().completed(),
+        wish(2).accepted(),
+        wish(3).accepted().leased(),
+        wish(4).accepted().leased().failed(),
+        wish(1000).accepted().leased().completed(),
+    ];
+    apply(
+        store,
+        lives
+            .iter()
+            .map(|life| life.insert_promised(&life.run.id.to_string(), 1, Timestamp(i64::MAX)))
+            .collect(),
+    );
+    let before = Timestamp(START.0 + 900);
+    assert_eq!(store.freeable(before).unwrap().runs, 2);
+    assert_eq!(store.prune(before, 1).unwrap().runs, 1);
+    assert_eq!(store.run(lives[0].run.id).unwrap(), None);
+    assert_eq!(store.history(lives[0].run.id, 0, 10).unwrap(), []);
+    assert_eq!(store.prune(before, 10).unwrap().runs, 1);
+    let left: Vec<RunId> = all(store, &ListFilter::default(), 10);
+    assert_eq!(left, [lives[4].run.id, lives[2].run.id, lives[1].run.id]);
+    let counts: Vec<_> = store.counts(Timestamp(0)).unwrap().by_state.into_iter().collect();
+    assert_eq!(counts, [(StateName::Pending, 1), (StateName::Running, 1), (StateName::Completed, 1)]);
+    // A promise dies with its run.
+    let again = wish(5).accepted();
+    let result = one(store, again.insert_promised(&lives[0].run.id.to_string(), 1, Timestamp(i64::MAX)));
+    assert_eq!(result, OpResult::Done);
+}
+
+fn a_blob_reads_back_by_its_hash(subject: &Subject) {
+    let blobs = &*subject.blobs;
+    let hash = blobs.put(b"content").unwrap();
+    assert_eq!(blobs.put(b"content").unwrap(), hash);
+    assert_eq!(blobs.get(hash).unwrap(), b"content");
+    assert_eq!(blobs.verify(hash).unwrap(), 7);
+    assert_eq!(blobs.list().unwrap(), [(hash, 7)]);
+    let missing = blobs.get(Hash::of(b"other")).unwrap_err();
+    assert!(matches!(missing, Error::BlobMissing { .. }), "{missing}");
+}
