@@ -9,7 +9,6 @@ pub mod catalogue;
 pub mod evidence;
 pub mod expr;
 pub mod finding;
-mod nearest;
 pub mod playbook;
 pub mod signal;
 pub mod template;

@@ -10,6 +10,7 @@ pub mod load;
 mod schema;
 mod verb;
 
+pub use hale_core::operation::Risk;
 pub use verb::{Need, Param, Verb};
 
 use crate::evidence::{Evidence, Subject};
@@ -198,27 +199,6 @@ impl fmt::Display for Side {
             Side::For => "for",
             Side::Against => "against",
         })
-    }
-}
-
-/// How much a deed can hurt. Up to R1 may run by itself, R3 and above never do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Risk {
-    /// Reads or advises.
-    R0,
-    /// Reversible, no work lost.
-    R1,
-    /// Reversible, changes capacity or latency.
-    R2,
-    /// Loses or repeats work, or removes what nobody is meant to need any more.
-    R3,
-    /// Destroys data or weakens security.
-    R4,
-}
-
-impl fmt::Display for Risk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
     }
 }
 

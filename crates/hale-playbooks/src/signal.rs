@@ -5,8 +5,8 @@
 //! Leaves to others: reading them (`hale-engine`), which must fill each as its doc line says.
 //! Read next: [`crate::evidence`].
 
-use crate::nearest::nearest;
 use crate::value::Type;
+use hale_core::nearest::nearest;
 use hale_core::time::Millis;
 
 /// A typed, named reading that hale knows how to take.

@@ -7,9 +7,9 @@
 use super::parse::{Kind, Syntax};
 use super::token::Literal;
 use super::{Error, Reach};
-use crate::nearest::nearest;
 use crate::signal::{self, Scope, Signal};
 use crate::value::Type;
+use hale_core::nearest::nearest;
 use std::fmt;
 use std::ops::Range;
 

@@ -232,7 +232,7 @@ impl Parser<'_> {
         };
         let got = &self.text[span.clone()];
         let near = match token {
-            Token::Word(word) => crate::nearest::nearest(&word.to_ascii_lowercase(), RESERVED),
+            Token::Word(word) => hale_core::nearest::nearest(&word.to_ascii_lowercase(), RESERVED),
             Token::Literal(_) | Token::Sign(_) => None,
         };
         Error::at(self.text, span.clone(), format!("{expected}, got `{got}`"))

@@ -4,7 +4,7 @@
 //! Read next: [`super::parse`].
 
 use super::{BYTES_MAX, Error};
-use crate::nearest::nearest;
+use hale_core::nearest::nearest;
 use std::ops::Range;
 
 #[derive(Clone, Debug, PartialEq)]

@@ -7,7 +7,7 @@ use super::load::{Lint, Place, Places, Problem};
 use super::verb::Need;
 use super::{Action, Cause, Clue, Playbook, Proof, Risk, Side, Undo, Verb, Weight};
 use crate::evidence::Subject;
-use crate::nearest::nearest;
+use hale_core::nearest::nearest;
 use std::collections::BTreeSet;
 
 pub(super) fn lint(playbook: &Playbook, places: &Places, problems: &mut Vec<Problem>) {

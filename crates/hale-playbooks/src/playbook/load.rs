@@ -8,8 +8,8 @@
 use super::schema::{self, BYTES_MAX};
 use super::{Action, Cause, Clue, On, Playbook, Proof, Scope, Side, Symptom, Undo, Verify, lint};
 use crate::expr::{self, Expr, Reach};
-use crate::nearest::nearest;
 use crate::template::Template;
+use hale_core::nearest::nearest;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
 use std::fmt;

@@ -6,12 +6,13 @@
 
 use super::Risk;
 use crate::value::Type;
+use hale_core::operation::DECLARED;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Verb {
-    /// Give a route a fallback model, while calls go on.
+    /// Give a model a fallback, while calls go on.
     #[serde(rename = "model.set_fallback")]
     ModelSetFallback,
     /// Start one more worker in the server.
@@ -64,14 +65,10 @@ impl Verb {
         }
     }
 
-    /// The least risk that a playbook may claim for it.
+    /// The least risk that a playbook may claim for it: that of the operation of the same name.
     pub fn risk_min(self) -> Risk {
-        match self {
-            Verb::Advise => Risk::R0,
-            Verb::ModelSetFallback | Verb::LimitRaise => Risk::R1,
-            Verb::WorkerStart => Risk::R2,
-            Verb::DiskFree => Risk::R3,
-        }
+        let declared = DECLARED.iter().find(|declared| declared.name == self.name());
+        declared.map_or(Risk::R0, |declared| declared.risk)
     }
 
     pub fn params(self) -> &'static [Param] {

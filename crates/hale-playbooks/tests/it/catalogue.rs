@@ -1,7 +1,9 @@
 //! The built-in playbooks, and how an operator's join them.
 
+use hale_core::operation::DECLARED;
 use hale_playbooks::catalogue::{FILES, catalogue, explain, with_operators};
 use hale_playbooks::playbook::load::load;
+use hale_playbooks::playbook::{Risk, Verb};
 use hale_playbooks::signal::{SIGNALS, find, suggest};
 
 #[test]
@@ -51,4 +53,13 @@ fn an_operator_cannot_take_the_name_of_a_cause_of_ours() {
     let own = load(&text.replace("playbook: queue.stands_still", "playbook: own.queue"), "own.yaml").unwrap();
     let error = with_operators(vec![own]).unwrap_err().to_string();
     assert_eq!(error, format!("load playbook own.yaml: queue.no_live_worker is already that of {file}"));
+}
+
+#[test]
+fn every_verb_but_advice_is_an_operation_of_the_same_name() {
+    for verb in Verb::ALL {
+        let declared = DECLARED.iter().find(|declared| declared.name == verb.name());
+        assert_eq!(declared.is_none(), verb == Verb::Advise, "{verb}");
+        assert_eq!(verb.risk_min(), declared.map_or(Risk::R0, |declared| declared.risk), "{verb}");
+    }
 }

@@ -136,7 +136,7 @@ static BAD: &[(Lint, &str, &str)] = {
         (FixWithoutVerify, "verify: {until: workers.live > 0, within: 30s}\n", ""),
         (UndoMissing, "undo: hale doctor --undo queue.no_worker", "undo: none"),
         (GuardMissing, "    guard: workers.live == 0\n", ""),
-        (RiskTooLow, "risk: R2", "risk: R1"),
+        (RiskTooLow, "risk: R2", "risk: R0"),
         (BadParam, "params: {slots: 4}", "params: {slot: 4, slots: 4}"),
         (BadParam, "params: {slots: 4}", "params: {slots: 4s}"),
         (BadParam, "    params: {slots: 4}\n", ""),

@@ -347,6 +347,7 @@ fn runs() -> Vec<World> {
             &with(&slow, &failed("llm.timeout", "E003")),
             Some("run.model_slow"),
         ),
+        of_run("model_fell_silent", "", &with(&slow, &failed("llm.stalled", "E006")), Some("run.model_slow")),
         of_run("slow_within_limit", "", &with(SLOW, "run.age: 59s"), None),
         of_run("tool_loop", "", &looped, Some("run.tool_loop")),
         of_run(
