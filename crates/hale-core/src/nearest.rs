@@ -21,8 +21,9 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 fn score(word: &str, candidate: &str) -> Option<usize> {
-    // `cancel` for `runs.cancel`, `timeout_seconds` for `timeout`: people remember a part.
+    // `cancel` for `runs.cancel`, `timeout_seconds` for `timeout`, `int` for `integer`: people remember a part.
     let part = candidate.rsplit_once('.').is_some_and(|(_, tail)| tail == word)
+        || (word.len() >= 3 && candidate.starts_with(word))
         || (candidate.len() >= 4 && word.split(['_', '-']).any(|piece| piece == candidate));
     let steps = distance(word, candidate);
     let within = word.chars().count().max(candidate.chars().count()) / 3;

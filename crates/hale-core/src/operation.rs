@@ -1,1 +1,214 @@
-//! Being written.
+//! Everything that an operator can do, declared once: name, risk, undo, audit text.
+//!
+//! The command line, the API and the console offer what stands here and nothing else; the engine has a handler for
+//! each (a test there walks [`DECLARED`]). A declaration says what a deed is, never how it is done.
+//! Read next: `hale-engine/src/operations.rs`.
+
+use crate::nearest::nearest;
+use crate::run::StateName;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// What a deed can do to the system, from harmless to destructive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Risk {
+    R0,
+    R1,
+    R2,
+    R3,
+    R4,
+}
+
+impl Risk {
+    pub const ALL: [Risk; 5] = [Risk::R0, Risk::R1, Risk::R2, Risk::R3, Risk::R4];
+
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Risk::R0 => "reads, changes nothing",
+            Risk::R1 => "harmless: adds something, disturbs nothing that runs",
+            Risk::R2 => "changes how things run; can be undone",
+            Risk::R3 => "asks a person first: it affects others or is hard to undo",
+            Risk::R4 => "destroys data or weakens security",
+        }
+    }
+
+    /// Whether a person must confirm before it is done.
+    pub fn asks(self) -> bool {
+        self >= Risk::R3
+    }
+}
+
+impl fmt::Display for Risk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// How a deed is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// By another operation on the same target.
+    By(Operation),
+    /// By a person, in these words.
+    Words(&'static str),
+    /// Not at all.
+    Never,
+}
+
+/// The declaration of one operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Declared {
+    pub op: Operation,
+    pub name: &'static str,
+    pub risk: Risk,
+    /// The states in which a run takes it; empty when it is not about a run that exists.
+    pub accepts: &'static [StateName],
+    pub undo: Undo,
+    /// For the audit trail, with `{target}`.
+    pub audit: &'static str,
+    /// One line for help texts.
+    pub summary: &'static str,
+}
+
+impl Declared {
+    /// The line of the audit trail.
+    pub fn audit_text(&self, target: &str) -> String {
+        self.audit.replace("{target}", target)
+    }
+
+    /// Whether a run in this state takes the operation.
+    pub fn accepts(&self, state: StateName) -> bool {
+        self.accepts.contains(&state)
+    }
+}
+
+macro_rules! operations {
+    ($($op:ident $name:literal $risk:ident $accepts:expr, $undo:expr, $audit:literal, $summary:literal;)*) => {
+        /// What an operator can do.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Operation { $(#[doc = $summary] $op,)* }
+
+        /// All operations, in the order of the enum.
+        pub const DECLARED: &[Declared] = {
+            use Operation::*;
+            use Undo::*;
+            &[$(Declared {
+                op: $op,
+                name: $name,
+                risk: Risk::$risk,
+                accepts: $accepts,
+                undo: $undo,
+                audit: $audit,
+                summary: $summary,
+            },)*]
+        };
+    };
+}
+
+const NO_RUN: &[StateName] = &[];
+const ACTIVE: &[StateName] =
+    &[StateName::Pending, StateName::Initializing, StateName::Running, StateName::Completing];
+const UNSUCCESSFUL: &[StateName] = &[StateName::Failed, StateName::Timeout, StateName::Cancelled];
+
+operations! {
+    RunsSubmit "runs.submit" R1 NO_RUN, By(RunsCancel),
+        "submitted a run of {target}", "Start a run of a pack";
+    RunsCancel "runs.cancel" R2 ACTIVE, By(RunsRetry),
+        "cancelled {target}", "Stop a run; its finished steps stay in the journal";
+    RunsRetry "runs.retry" R1 UNSUCCESSFUL, Words("cancel the new run: hale runs cancel NEW"),
+        "retried {target}", "Start a new run with the input of one that failed";
+    RunsResolve "runs.resolve" R3 &[StateName::Running], Never,
+        "resolved the parked step of {target}", "Say what became of a step that was in flight at a crash";
+    PacksDeploy "packs.deploy" R2 NO_RUN, By(PacksRollback),
+        "deployed {target}", "Make a version of a pack the current one";
+    PacksRollback "packs.rollback" R2 NO_RUN, By(PacksDeploy),
+        "rolled back {target}", "Make an earlier version of a pack the current one";
+    PacksEnable "packs.enable" R1 NO_RUN, By(PacksDisable),
+        "enabled {target}", "Let a pack take runs again";
+    PacksDisable "packs.disable" R2 NO_RUN, By(PacksEnable),
+        "disabled {target}", "Take no more runs of a pack; those under way go on";
+    PacksReload "packs.reload" R2 NO_RUN, By(PacksRollback),
+        "reloaded {target}", "Read the pack files again; a broken one leaves its last good version running";
+    KeysCreate "keys.create" R3 NO_RUN, By(KeysRevoke),
+        "created the key {target}", "Create an API key";
+    KeysRevoke "keys.revoke" R3 NO_RUN, Words("create another key: hale keys create"),
+        "revoked the key {target}", "Refuse an API key from now on";
+    SecretsSet "secrets.set" R3 NO_RUN, Words("set the former value again: hale secrets set NAME"),
+        "set the secret {target}", "Store a secret, readable by the server alone";
+    SecretsRemove "secrets.remove" R4 NO_RUN, Words("set it again: hale secrets set NAME"),
+        "removed the secret {target}", "Destroy a stored secret";
+    ModelSetFallback "model.set_fallback" R2 NO_RUN, By(ModelClearFallback),
+        "set a fallback model for {target}", "Use another model when a model's calls fail";
+    ModelClearFallback "model.clear_fallback" R2 NO_RUN, By(ModelSetFallback),
+        "cleared the fallback model for {target}", "Stop using the fallback model that was set at run time";
+    LimitsRaise "limits.raise" R2 NO_RUN, By(LimitsRestore),
+        "raised a limit of {target}", "Raise a limit of a pack until it is restored";
+    LimitsRestore "limits.restore" R2 NO_RUN, By(LimitsRaise),
+        "restored the limits of {target}", "Go back to the limits that the pack's file says";
+    WorkerStart "worker.start" R1 NO_RUN, By(WorkerDrain),
+        "started the worker {target}", "Start a worker";
+    WorkerDrain "worker.drain" R2 NO_RUN, By(WorkerStart),
+        "drained the worker {target}", "Let a worker finish what it has and take nothing new";
+    DiskFree "disk.free" R3 NO_RUN, Never,
+        "freed disk space on {target}", "Delete what retention already allows to delete";
+    ChaosInject "chaos.inject" R3 NO_RUN, By(ChaosClear),
+        "injected the fault {target}", "Make a fault happen, on purpose and for a stated time";
+    ChaosClear "chaos.clear" R1 NO_RUN, By(ChaosInject),
+        "cleared the fault {target}", "End an injected fault";
+    ConfigReload "config.reload" R2 NO_RUN, Words("put the former file back and reload"),
+        "reloaded the configuration {target}", "Read the configuration again; a broken one changes nothing";
+    BackupCreate "backup.create" R1 NO_RUN, Words("delete the backup file"),
+        "backed up to {target}", "Copy the store while it runs";
+    ServerDrain "server.drain" R3 NO_RUN, Words("start the server again: hale up"),
+        "drained the server {target}", "Finish what runs, take nothing new, and stop";
+}
+
+/// The word that names no operation, and the one that was probably meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("find the operation {name:?}{}", suggestion.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default())]
+pub struct Unknown {
+    pub name: String,
+    pub suggestion: Option<&'static str>,
+}
+
+impl Operation {
+    pub const fn declared(self) -> &'static Declared {
+        &DECLARED[self as usize]
+    }
+
+    pub const fn name(self) -> &'static str {
+        self.declared().name
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Operation {
+    type Err = Unknown;
+    fn from_str(text: &str) -> Result<Self, Unknown> {
+        DECLARED.iter().find(|declared| declared.name == text).map(|declared| declared.op).ok_or_else(|| {
+            Unknown {
+                name: text.chars().take(crate::limits::NAME_CHARS).collect(),
+                suggestion: nearest(text, DECLARED.iter().map(|declared| declared.name)),
+            }
+        })
+    }
+}
+
+impl Serialize for Operation {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Operation {
+    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(input)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}

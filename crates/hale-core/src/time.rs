@@ -86,6 +86,8 @@ impl fmt::Display for Millis {
             0..1000 => write!(f, "{ms}ms"),
             1000..60_000 if ms.is_multiple_of(1000) => write!(f, "{s}s"),
             1000..60_000 => write!(f, "{}.{}s", s, ms % 1000 / 100),
+            // The guides speak of their one minute in seconds: `Execution timeout exceeded (60s)`.
+            60_000 => f.write_str("60s"),
             60_000..3_600_000 if s.is_multiple_of(60) => write!(f, "{}m", s / 60),
             60_000..3_600_000 => write!(f, "{}m {:02}s", s / 60, s % 60),
             3_600_000..86_400_000 => write!(f, "{}h {:02}m", s / 3600, s / 60 % 60),
@@ -132,13 +134,25 @@ impl FromStr for Millis {
     }
 }
 
-/// Serde for spans in files that people write: `"60s"`.
+/// Serde for spans in files that people write: `"60s"`. Nothing is rounded: `"1h 30m 1s 250ms"`.
 pub mod human {
     use super::Millis;
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(span: &Millis, out: S) -> Result<S::Ok, S::Error> {
-        out.collect_str(span)
+        let mut left = span.0;
+        let mut parts: Vec<String> = Vec::new();
+        for (unit, ms) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+            // One minute stays `60s`, as it is everywhere else.
+            if left >= ms && (left != 60_000 || unit == "s") {
+                parts.push(format!("{}{unit}", left / ms));
+                left %= ms;
+            }
+        }
+        if parts.is_empty() {
+            parts.push("0s".to_owned());
+        }
+        out.serialize_str(&parts.join(" "))
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Millis, D::Error> {

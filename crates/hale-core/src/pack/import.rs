@@ -120,6 +120,8 @@ pub(super) fn adapt(entries: Vec<Entry>, env: &Env) -> Adapted {
             "model" => adapted.model(entry, env),
             // An empty key says nothing in either system.
             _ if matches!(entry.node.value, Value::Null) => {}
+            // It became a limit of ours.
+            "maxTurns" if !has_limits && !limits_of(&entry).is_empty() => {}
             key if format.keys().contains(&key) => adapted.ignored.push(entry.key),
             _ => adapted.entries.push(entry),
         }

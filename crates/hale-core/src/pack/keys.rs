@@ -38,13 +38,34 @@ pub(super) const KEYS: [&str; 19] = [
 pub(super) struct Reader {
     pub flaws: Vec<Flaw>,
     pub warnings: Vec<Flaw>,
+    pub syntax: Syntax,
     format: Format,
     seen: Vec<String>,
 }
 
+/// How the file writes its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Syntax {
+    Yaml,
+    Toml,
+}
+
+impl Syntax {
+    /// `timeout: 60s` as this syntax writes it.
+    fn example(self, yaml: &str) -> String {
+        match (self, yaml.split_once(": ")) {
+            (Syntax::Toml, Some((key, value))) => {
+                let bare = value.contains(['{', '[', '"']) || value.parse::<f64>().is_ok();
+                if bare { format!("{key} = {value}") } else { format!("{key} = \"{value}\"") }
+            }
+            _ => yaml.to_owned(),
+        }
+    }
+}
+
 impl Reader {
-    pub fn new(format: Format) -> Self {
-        Self { flaws: Vec::new(), warnings: Vec::new(), format, seen: Vec::new() }
+    pub fn new(syntax: Syntax, format: Format) -> Self {
+        Self { flaws: Vec::new(), warnings: Vec::new(), syntax, format, seen: Vec::new() }
     }
 
     /// Whether the file has this key, well or badly filled.
@@ -65,7 +86,7 @@ impl Reader {
         }
         if !self.seen("name") {
             let at = entries.first().map_or(0..0, |entry| entry.at.start..entry.at.start);
-            let help = "add a line `name: my-pack`".to_owned();
+            let help = format!("add a line `{}`", self.syntax.example("name: my-pack"));
             self.flaw(&at, "`name` is missing".to_owned(), "expected among these keys", help);
         }
         self.check_grants(entries, &manifest);
@@ -153,7 +174,7 @@ impl Reader {
             &node.at,
             message,
             &format!("expected {expected}"),
-            format!("write for example `{example}`"),
+            format!("write for example `{}`", self.syntax.example(example)),
         );
         None
     }

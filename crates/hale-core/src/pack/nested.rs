@@ -122,11 +122,18 @@ impl Reader {
             let node = &entry.node;
             match entry.key.as_str() {
                 "max" => {
-                    let retries = self.whole(node, "retry.max", 0..=u64::from(limits::PACK_RETRIES_MAX))?;
-                    policy.retries_max = u32::try_from(retries).ok()?;
+                    let retries = self.whole(node, "retry.max", 0..=u64::from(limits::PACK_RETRIES_MAX));
+                    policy.retries_max =
+                        retries.and_then(|n| u32::try_from(n).ok()).unwrap_or(policy.retries_max);
                 }
-                "backoff" => (policy.wait_min, policy.wait_max) = self.backoff(node)?,
-                "jitter" => policy.jitter_max = self.span(node, "retry.jitter", "jitter: 500ms")?,
+                "backoff" => {
+                    let waits = self.backoff(node);
+                    (policy.wait_min, policy.wait_max) = waits.unwrap_or((policy.wait_min, policy.wait_max));
+                }
+                "jitter" => {
+                    let jitter = self.span(node, "retry.jitter", "jitter: 500ms");
+                    policy.jitter_max = jitter.unwrap_or(policy.jitter_max);
+                }
                 _ => self.unknown_in(entry, &RETRY_KEYS, " in `retry`"),
             }
         }

@@ -7,7 +7,7 @@
 
 use super::error::{Error, Flaw, Problem, Span};
 use super::import;
-use super::keys::Reader;
+use super::keys::{Reader, Syntax};
 use super::tree::{self, Entry, YamlFlaw};
 use super::{Env, Kind, Manifest, Pack, Warning};
 use crate::limits;
@@ -20,9 +20,9 @@ pub fn parse(bytes: &[u8], file_name: &str, env: &Env) -> Result<Pack, Box<Error
     let text = decoded(bytes, file_name)?;
     let digest = blake3::hash(bytes).to_hex().to_string();
     let refused = |flaw: Flaw| Error::new(file_name, text, vec![flaw]);
-    let File { entries, body, odd } = divided(text, file_name).map_err(refused)?;
+    let File { syntax, entries, body, odd } = divided(text, file_name).map_err(refused)?;
     let adapted = import::adapt(entries, env);
-    let mut reader = Reader::new(adapted.format);
+    let mut reader = Reader::new(syntax, adapted.format);
     let mut manifest = reader.manifest(&adapted.entries);
     reader.ignored(adapted.ignored, &mut manifest);
     place_body(&mut manifest, body, &mut reader);
@@ -81,6 +81,7 @@ fn decoded<'a>(bytes: &'a [u8], file_name: &str) -> Result<&'a str, Box<Error>> 
 }
 
 struct File<'a> {
+    syntax: Syntax,
     entries: Vec<Entry>,
     body: Body<'a>,
     /// Grammar that only a foreign reader forgives.
@@ -96,14 +97,18 @@ struct Body<'a> {
 fn divided<'a>(text: &'a str, file_name: &str) -> Result<File<'a>, Flaw> {
     if file_name.to_ascii_lowercase().ends_with(".toml") {
         let entries = tree::toml(text)?;
-        return Ok(File { entries, body: Body { text: "", at: text.len() }, odd: None });
+        let body = Body { text: "", at: text.len() };
+        return Ok(File { syntax: Syntax::Toml, entries, body, odd: None });
     }
     let Fences { front, base, body } = fences(text)?;
     let body = Body { text: body.trim(), at: base + front.len() };
     match tree::yaml(front, base) {
-        Ok(entries) => Ok(File { entries, body, odd: None }),
+        Ok(entries) => Ok(File { syntax: Syntax::Yaml, entries, body, odd: None }),
         Err(YamlFlaw { flaw, syntax }) => match import::forgiving(front, base).filter(|_| syntax) {
-            Some(entries) => Ok(File { entries, body, odd: Some(import::forgiven(flaw)) }),
+            Some(entries) => {
+                let odd = Some(import::forgiven(flaw));
+                Ok(File { syntax: Syntax::Yaml, entries, body, odd })
+            }
             None => Err(flaw),
         },
     }
@@ -154,12 +159,18 @@ fn place_body(manifest: &mut Manifest, body: Body<'_>, reader: &mut Reader) {
     } else if !body.text.is_empty() {
         manifest.documentation = body.text.to_owned();
     }
-    if manifest.kind == Kind::Agent && manifest.system_prompt.trim().is_empty() {
+    // A prompt that could not be read is a flaw already.
+    let unread = reader.seen("system_prompt") && !reader.flaws.is_empty();
+    if manifest.kind == Kind::Agent && manifest.system_prompt.trim().is_empty() && !unread {
+        let help = match reader.syntax {
+            Syntax::Yaml => "write the prompt below the second `---`, or in the key `system_prompt`",
+            Syntax::Toml => "write the prompt in the key `system_prompt`",
+        };
         reader.flaws.push(Flaw {
             at: body.at..body.at + 3,
             message: "the agent has no system prompt".to_owned(),
-            label: "expected below this line".to_owned(),
-            help: "write the prompt below the second `---`, or in the key `system_prompt`".to_owned(),
+            label: "expected after this".to_owned(),
+            help: help.to_owned(),
         });
     }
 }

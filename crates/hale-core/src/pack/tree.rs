@@ -240,12 +240,12 @@ fn yaml_flaw(error: &serde_saphyr::Error, text: &str, base: usize) -> YamlFlaw {
             false,
         ),
         Yaml::Budget { breach, .. } => {
-            let (message, help) = breach_words(breach);
-            (message, "here it is too much".to_owned(), help, false)
+            let Breach { message, label, help } = breach_words(breach);
+            (message, label, help, false)
         }
         Yaml::UnknownAnchor { .. } => {
-            let (message, help) = breach_words(&BudgetBreach::Aliases { aliases: 1 });
-            (message, "an alias".to_owned(), help, false)
+            let Breach { message, label, help } = breach_words(&BudgetBreach::Aliases { aliases: 1 });
+            (message, label, help, false)
         }
         Yaml::UnsupportedTag { .. } => (
             "YAML tags are refused in a pack".to_owned(),
@@ -259,6 +259,12 @@ fn yaml_flaw(error: &serde_saphyr::Error, text: &str, base: usize) -> YamlFlaw {
             "keep one block between the two `---` lines".to_owned(),
             false,
         ),
+        // The scanner has a bound of its own, before the budget sees the depth.
+        other if other.to_string().contains("recursion limit") => {
+            let Breach { message, label, help } =
+                breach_words(&BudgetBreach::Depth { depth: limits::PACK_DEPTH });
+            (message, label, help, false)
+        }
         other => (
             format!("the front matter is not YAML: {}", grammar_words(other)),
             "here reading stopped".to_owned(),
@@ -279,36 +285,54 @@ fn grammar_words(error: &serde_saphyr::Error) -> String {
     line.chars().take(200).collect()
 }
 
-fn breach_words(breach: &BudgetBreach) -> (String, String) {
-    match breach {
+struct Breach {
+    message: String,
+    label: String,
+    help: String,
+}
+
+fn breach_words(breach: &BudgetBreach) -> Breach {
+    let (message, label, help) = match breach {
         BudgetBreach::Depth { .. } => (
             format!("the front matter is nested deeper than {} levels", limits::PACK_DEPTH),
-            "make it flatter; no key of a pack needs more than four levels".to_owned(),
+            "one level too deep",
+            "make it flatter; no key of a pack needs more than four levels",
         ),
         BudgetBreach::Anchors { .. }
         | BudgetBreach::Aliases { .. }
         | BudgetBreach::AliasAnchorRatio { .. } => (
             "YAML anchors and aliases are refused in a pack".to_owned(),
-            "write the value out; quote text that begins with `&` or `*`".to_owned(),
+            "refused",
+            "write the value out; quote text that begins with `&` or `*`",
         ),
         BudgetBreach::MergeKeys { .. } => (
             "YAML merge keys are refused in a pack".to_owned(),
-            "write the keys out instead of `<<`".to_owned(),
+            "refused",
+            "write the keys out instead of `<<`",
         ),
         _ => (
             format!("the front matter holds more than {} values", limits::PACK_NODES),
-            "keep data out of the front matter; a run gets it as input or from a file".to_owned(),
+            "here it is one too many",
+            "keep data out of the front matter; a run gets it as input or from a file",
         ),
-    }
+    };
+    Breach { message, label: label.to_owned(), help: help.to_owned() }
 }
 
 /// Reads a whole TOML file.
 pub(super) fn toml(text: &str) -> Result<Vec<Entry>, Flaw> {
-    let table = DeTable::parse(text).map_err(|error| Flaw {
-        at: error.span().unwrap_or(0..0),
-        message: format!("the file is not TOML: {}", error.message().lines().next().unwrap_or_default()),
-        label: "here reading stopped".to_owned(),
-        help: "write `key = \"value\"`; every text stands in quotes".to_owned(),
+    let table = DeTable::parse(text).map_err(|error| {
+        let words = error.message().lines().next().unwrap_or_default();
+        let help = match words {
+            "duplicate key" => "keep one of the two and remove the other",
+            _ => "write `key = \"value\"`; every text stands in quotes",
+        };
+        Flaw {
+            at: error.span().unwrap_or(0..0),
+            message: format!("the file is not TOML: {words}"),
+            label: "here reading stopped".to_owned(),
+            help: help.to_owned(),
+        }
     })?;
     let at = table.span();
     let mut left = limits::PACK_NODES;
@@ -320,8 +344,8 @@ pub(super) fn toml(text: &str) -> Result<Vec<Entry>, Flaw> {
 
 fn toml_node(value: DeValue<'_>, at: Span, left: &mut usize, depth: usize) -> Result<Node, Flaw> {
     let refused = |breach: BudgetBreach| {
-        let (message, help) = breach_words(&breach);
-        Flaw { at: at.clone(), message, label: "here it is too much".to_owned(), help }
+        let Breach { message, label, help } = breach_words(&breach);
+        Flaw { at: at.clone(), message, label, help }
     };
     *left = left.checked_sub(1).ok_or_else(|| refused(BudgetBreach::Nodes { nodes: limits::PACK_NODES }))?;
     if depth > limits::PACK_DEPTH {
@@ -352,7 +376,10 @@ fn toml_node(value: DeValue<'_>, at: Span, left: &mut usize, depth: usize) -> Re
                 let node = toml_node(node.into_inner(), at, left, depth + 1)?;
                 Ok(Entry { key: key.into_inner().into_owned(), at: key_at, node })
             });
-            Value::Map(entries.collect::<Result<_, _>>()?)
+            let mut entries = entries.collect::<Result<Vec<_>, Flaw>>()?;
+            // The table is sorted by name; the order of the file is what its author meant.
+            entries.sort_by_key(|entry| entry.at.start);
+            Value::Map(entries)
         }
     };
     Ok(Node { at, value })

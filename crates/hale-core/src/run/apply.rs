@@ -180,6 +180,7 @@ fn step_failed(run: &mut Run, event: &Event, now: Timestamp) -> Vec<Effect> {
     let tried = Tried { tries: *attempt, retry_after: failure.retry_after, deadline, chance: *chance };
     let mut effects = vec![Effect::error("step_failed", failed_line(failure))];
     match policy.decide(tried, now) {
+        Verdict::Wait(_) if run.cancel.is_some() => effects.extend(cancelled(run, now)),
         Verdict::Wait(wait) => {
             let until = now + wait;
             run.state = State::Waiting { since: now, on: WaitOn::Retry, until };
@@ -222,6 +223,9 @@ fn failed_line(failure: &Failure) -> String {
 }
 
 fn park(run: &mut Run, name: &str, now: Timestamp) -> Vec<Effect> {
+    if run.cancel.is_some() {
+        return cancelled(run, now);
+    }
     // The clock stands while a person thinks.
     stop_clock(run, now);
     run.state = State::Waiting { since: now, on: WaitOn::Approval, until: now + limits::RUN_TIMEOUT_MAX };
@@ -246,9 +250,7 @@ fn timed_out(run: &mut Run, doing: &str, now: Timestamp) -> Vec<Effect> {
 fn lease_lost(run: &mut Run, why: &str, now: Timestamp) -> Vec<Effect> {
     run.leases_lost += 1;
     let mut effects = vec![Effect::warn("lease_lost", format!("Lease lost: {why}"))];
-    if run.cancel.is_some() {
-        effects.extend(cancelled(run, now));
-    } else if run.leases_lost >= limits::LEASES_MAX {
+    if run.cancel.is_none() && run.leases_lost >= limits::LEASES_MAX {
         let message = format!("run lost its worker {} times; it may be what ends them", run.leases_lost);
         let failure = Failure::new(Code::E008, "run.poison", "worker", message);
         effects.extend(end(run, Outcome::Failed { failure }, now));
@@ -259,6 +261,10 @@ fn lease_lost(run: &mut Run, why: &str, now: Timestamp) -> Vec<Effect> {
 }
 
 fn requeue(run: &mut Run, now: Timestamp) -> Vec<Effect> {
+    // Nobody holds it any more, so nobody is left to obey: it ends here, and is not executed again.
+    if run.cancel.is_some() {
+        return cancelled(run, now);
+    }
     stop_clock(run, now);
     run.state = State::Pending { since: now };
     vec![Effect::Enqueue { key: run.key.clone(), priority: run.priority }]

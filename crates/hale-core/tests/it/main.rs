@@ -1,1 +1,22 @@
-//! Integration tests of hale-core.
+//! Tests of the centre at its border: values in, decisions out. Nothing here touches a clock, a disk or a socket.
+//!
+//! Read next: `run_properties.rs`, which throws random histories at the run table.
+
+mod codes;
+mod faults;
+mod filters;
+mod ids;
+mod journal_samples;
+mod limit_clock;
+mod log_lines;
+mod operations;
+mod pack_errors;
+mod pack_imports;
+mod pack_inputs;
+mod packs;
+mod retries;
+mod run_properties;
+mod run_table;
+mod runs;
+mod times;
+mod turns;
