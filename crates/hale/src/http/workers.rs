@@ -1,0 +1,105 @@
+//! Workers over HTTP: the list, and the batched protocol of worker processes.
+//!
+//! A worker joins, then syncs: heartbeat, writes and orders in one request each.
+//! Read next: `hale-engine/src/facade/workers.rs`.
+
+use super::App;
+use super::extract::{Input, Segment, Shape, id};
+use super::guard::By;
+use super::limits::WORKER_BODY_BYTES;
+use super::problem::Refusal;
+use super::view;
+use crate::wire::{Page, WorkerView};
+use axum::Json;
+use axum::extract::State;
+use hale_core::id::{RunId, WorkerId};
+use hale_core::time::Timestamp;
+use hale_engine::facade::workers::{Sync, Synced, Welcome};
+use hale_engine::input::Hello;
+use hale_store::WorkerRow;
+use std::sync::Arc;
+
+impl Shape for Hello {}
+
+impl Shape for Sync {
+    const BYTES: usize = WORKER_BODY_BYTES;
+}
+
+/// `GET /api/v1/workers`.
+pub async fn list(State(app): State<Arc<App>>) -> Result<Json<Page<WorkerView>>, Refusal> {
+    let now = app.engine.now();
+    let workers = app.engine.workers().await?;
+    let items = workers.iter().map(|worker| {
+        let load = Load { slots: worker.slots, busy: worker.busy, draining: worker.draining };
+        shown(&worker.row, (load, &worker.runs), now)
+    });
+    Ok(Json(view::page("workers", items.collect(), None)))
+}
+
+/// What a worker has to do now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    pub slots: u32,
+    pub busy: u32,
+    pub draining: bool,
+}
+
+pub(super) fn shown(row: &WorkerRow, (load, runs): (Load, &[RunId]), now: Timestamp) -> WorkerView {
+    let status = match (&row.ended, load.draining) {
+        (Some(_), _) => "lost",
+        (None, true) => "draining",
+        (None, false) => "live",
+    };
+    WorkerView {
+        id: row.id.to_string(),
+        kind: match row.kind {
+            hale_store::WorkerKind::Embedded => "embedded".to_owned(),
+            hale_store::WorkerKind::Process => "process".to_owned(),
+        },
+        pid: row.pid,
+        host: row.host.clone(),
+        status: status.to_owned(),
+        slots: load.slots,
+        busy: load.busy,
+        started_at: row.started_at.rfc3339(),
+        seen_ms_ago: now.since(row.seen_at).0,
+        runs: runs.iter().map(RunId::to_string).collect(),
+    }
+}
+
+/// `POST /api/v1/workers`.
+pub async fn join(State(app): State<Arc<App>>, Input(hello): Input<Hello>) -> Result<Json<Welcome>, Refusal> {
+    Ok(Json(app.engine.worker_join(hello, app.about.providers.clone()).await?))
+}
+
+/// `POST /api/v1/workers/{id}/sync`.
+pub async fn sync(
+    State(app): State<Arc<App>>,
+    Segment(worker): Segment,
+    Input(sync): Input<Sync>,
+) -> Result<Json<Synced>, Refusal> {
+    let worker: WorkerId = id(&worker)?;
+    Ok(Json(app.engine.worker_sync(worker, sync).await?))
+}
+
+/// `POST /api/v1/workers/{id}/drain`.
+pub async fn drain(
+    State(app): State<Arc<App>>,
+    By(caller): By,
+    Segment(worker): Segment,
+) -> Result<Json<WorkerView>, Refusal> {
+    let worker = app.engine.worker_drain(id(&worker)?, &caller).await?;
+    let load = Load { slots: worker.slots, busy: worker.busy, draining: worker.draining };
+    Ok(Json(shown(&worker.row, (load, &worker.runs), app.engine.now())))
+}
+
+/// `POST /api/v1/workers/{id}/resume`.
+pub async fn resume(
+    State(app): State<Arc<App>>,
+    By(caller): By,
+    Segment(worker): Segment,
+) -> Result<Json<WorkerView>, Refusal> {
+    let worker = app.engine.worker_resume(id(&worker)?, &caller).await?;
+    let load = Load { slots: worker.slots, busy: worker.busy, draining: worker.draining };
+    Ok(Json(shown(&worker.row, (load, &worker.runs), app.engine.now())))
+}

@@ -1,0 +1,3 @@
+//! The integration tests of the doors: one binary.
+
+mod http_listen;
