@@ -164,6 +164,11 @@ impl Gateway {
         *self.providers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
     }
 
+    /// Where the provider's key comes from now; none when there is no such provider.
+    pub fn key_source(&self, provider: &str) -> Option<String> {
+        self.table().get(provider).map(|provider| provider.key_source().to_owned())
+    }
+
     fn table(&self) -> Arc<Providers> {
         Arc::clone(&self.providers.read().unwrap_or_else(PoisonError::into_inner))
     }

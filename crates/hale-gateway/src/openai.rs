@@ -225,6 +225,19 @@ impl OpenAi {
 }
 
 impl Provider for OpenAi {
+    fn key_source(&self) -> &'static str {
+        let name = match &self.key {
+            KeySource::NotNeeded => return "none",
+            KeySource::Optional(name) | KeySource::Required(name) => name,
+        };
+        match self.secrets.resolve(name) {
+            Ok(Some((_, crate::secret::Source::Env(_)))) => "env",
+            Ok(Some((_, crate::secret::Source::EnvFile { .. }))) => "file",
+            Ok(Some((_, crate::secret::Source::Stored(_)))) => "store",
+            Ok(None) | Err(_) => "none",
+        }
+    }
+
     fn name(&self) -> &str {
         &self.name
     }

@@ -160,6 +160,11 @@ pub trait Provider: Send + Sync {
     /// The prefix of its models: `openai` in `openai/gpt-5`.
     fn name(&self) -> &str;
 
+    /// Where its key comes from now: `env`, `file`, `store`, or `none`.
+    fn key_source(&self) -> &'static str {
+        "none"
+    }
+
     /// One attempt, no retries.
     ///
     /// # Errors

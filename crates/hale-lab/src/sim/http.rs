@@ -116,7 +116,7 @@ impl Site {
         let response = match self.admit(headers, body) {
             Err(refusal) => {
                 call.outcome = format!("refused {}", refusal.status().as_u16());
-                refusal
+                *refusal
             }
             Ok(asked) => {
                 call.model.clone_from(&asked.model);
@@ -132,15 +132,15 @@ impl Site {
         response
     }
 
-    fn admit(&self, headers: &HeaderMap, body: &[u8]) -> Result<Asked, Response<Body>> {
+    fn admit(&self, headers: &HeaderMap, body: &[u8]) -> Result<Asked, Box<Response<Body>>> {
         if let Some(locked) = self.locked(headers) {
-            return Err(locked);
+            return Err(Box::new(locked));
         }
-        let bad = |why: &str| refuse(StatusCode::BAD_REQUEST, None, why);
+        let bad = |why: &str| Box::new(refuse(StatusCode::BAD_REQUEST, None, why));
         let asked: Asked = serde_json::from_slice(body).map_err(|error| bad(&error.to_string()))?;
         if !MODELS.contains(&asked.model.as_str()) {
             let why = format!("The model `{}` does not exist; there are {}.", asked.model, MODELS.join(", "));
-            return Err(refuse(StatusCode::NOT_FOUND, Some("model_not_found"), &why));
+            return Err(Box::new(refuse(StatusCode::NOT_FOUND, Some("model_not_found"), &why)));
         }
         match asked.flaw() {
             Some(flaw) => Err(bad(&flaw)),

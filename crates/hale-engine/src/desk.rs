@@ -1,0 +1,228 @@
+//! The loop's desk: everything it holds in memory, and the batch that it is filling.
+//!
+//! Holds active runs only (leased or waiting); the queue is counters, its runs stay in the store.
+//! Read next: [`crate::decide`].
+
+use crate::input::{Ended, Input, Reply};
+use crate::live::Hub;
+use crate::registry::Registry;
+use crate::settings::{Config, Settings};
+use crate::worker::{Order, Orders};
+use hale_core::code::Code;
+use hale_core::failure::Failure;
+use hale_core::id::{RunId, WorkerId};
+use hale_core::meter::Meters;
+use hale_core::queue::Queue;
+use hale_core::run::{Effect, Event, Record, Run, event};
+use hale_core::time::Timestamp;
+use hale_store::{Op, Store, Update};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// An active run: leased or waiting.
+#[derive(Clone, Debug)]
+pub(crate) struct Active {
+    pub run: Run,
+    /// When its timer fires next; the same moment stands in `Desk::timers`.
+    pub timer: Option<Timestamp>,
+    /// Warnings before the limit that were given.
+    pub warned: usize,
+}
+
+/// A worker as the loop knows it.
+#[derive(Debug)]
+pub(crate) struct WorkerState {
+    pub row: hale_store::WorkerRow,
+    pub slots: u32,
+    pub busy: u32,
+    /// The lease of all its runs ends here unless it is heard of before.
+    pub until: Timestamp,
+    pub draining: bool,
+    pub orders: Orders,
+    /// When its row was stored last.
+    pub stored_at: Timestamp,
+}
+
+impl WorkerState {
+    pub(crate) fn free(&self) -> u32 {
+        if self.draining { 0 } else { self.slots.saturating_sub(self.busy) }
+    }
+
+    pub(crate) fn send(&self, order: Order) {
+        // A worker that is gone loses its leases by time; nothing is owed to it.
+        let _ = self.orders.send(order);
+    }
+}
+
+/// How things stand, for status and evidence.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    pub pending: u64,
+    pub active: u64,
+    pub waiting: u64,
+    pub workers: Vec<WorkerLook>,
+    pub closed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct WorkerLook {
+    pub row: hale_store::WorkerRow,
+    pub slots: u32,
+    pub busy: u32,
+    pub draining: bool,
+    pub until: Timestamp,
+    pub runs: Vec<RunId>,
+}
+
+/// What follows when an op of the batch is durable.
+#[derive(Debug)]
+pub(crate) enum Act {
+    Accepted { reply: Reply<crate::input::Receipt>, moved: Moved, input: Arc<str> },
+    Moved(Moved),
+    Changed { reply: Reply<Run>, moved: Moved, retry: Option<Input> },
+    Appended { reply: oneshot::Sender<Result<(), crate::input::Refusal>>, moved: Moved },
+    Claimed { worker: WorkerId, n: u32, claim: hale_core::queue::Claim },
+    Written { reply: Reply<()> },
+    Silent,
+}
+
+/// A run that moved, and what the move ordered.
+#[derive(Debug)]
+pub(crate) struct Moved {
+    pub run: Run,
+    pub records: Vec<Record>,
+    pub effects: Vec<Effect>,
+    pub output: Option<Arc<str>>,
+}
+
+/// Decisions that are not durable yet; `acts[i]` follows `ops[i]`.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub ops: Vec<Op>,
+    pub acts: Vec<Act>,
+}
+
+pub(crate) struct Desk {
+    pub config: Config,
+    pub store: Arc<dyn Store>,
+    pub registry: Registry,
+    pub settings: Settings,
+    pub meters: Arc<Meters>,
+    pub hub: Hub,
+    pub active: HashMap<RunId, Active>,
+    pub queue: Queue,
+    pub workers: BTreeMap<WorkerId, WorkerState>,
+    pub timers: BTreeSet<(Timestamp, RunId)>,
+    pub watchers: HashMap<RunId, Vec<oneshot::Sender<Ended>>>,
+    pub next: Batch,
+    pub closed: bool,
+}
+
+impl Desk {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.config.clock.now()
+    }
+
+    pub(crate) fn undurable(&self) -> usize {
+        self.next.ops.len()
+    }
+
+    pub(crate) fn take_batch(&mut self) -> Option<Batch> {
+        (!self.next.ops.is_empty()).then(|| std::mem::take(&mut self.next))
+    }
+
+    pub(crate) fn push(&mut self, op: Op, act: Act) {
+        self.next.ops.push(op);
+        self.next.acts.push(act);
+    }
+
+    /// Moves an active run by `events`, in memory and into the batch's op; the caller adds what follows.
+    ///
+    /// # Errors
+    /// The pair that the table refuses; then nothing has changed.
+    pub(crate) fn advance(
+        &mut self,
+        run: &Run,
+        events: Vec<Event>,
+        now: Timestamp,
+    ) -> Result<(Op, Moved), hale_core::run::Refused> {
+        let was = run.seq;
+        let moved = advance(run, events, now)?;
+        self.settle(run, &moved, now);
+        Ok((update_of(&moved, was), moved))
+    }
+
+    /// Keeps memory in step with a run that moves from `before` to `moved.run`: slots, queue, timers, membership.
+    pub(crate) fn settle(&mut self, before: &Run, moved: &Moved, now: Timestamp) {
+        let run = &moved.run;
+        if let Some(lease) = before.lease()
+            && run.lease().is_none()
+            && let Some(worker) = self.workers.get_mut(&lease.worker)
+        {
+            worker.busy = worker.busy.saturating_sub(1);
+        }
+        for effect in &moved.effects {
+            if let Effect::Enqueue { key, priority } = effect {
+                self.queue.added(key, *priority, 1);
+            }
+        }
+        let stays = run.lease().is_some() || matches!(run.state, hale_core::run::State::Waiting { .. });
+        if stays {
+            let warned = self.active.get(&run.id).map_or(0, |active| active.warned);
+            self.drop_timer(run.id);
+            self.active.insert(run.id, Active { run: run.clone(), timer: None, warned });
+            self.set_timer(run.id, now);
+        } else {
+            self.drop_timer(run.id);
+            self.active.remove(&run.id);
+        }
+    }
+
+    pub(crate) fn full(&self) -> Failure {
+        Failure::new(Code::E014, "store.disk_full", "store", "accept the run: the disk is full").retry_in(5)
+    }
+}
+
+/// The op that stores a move.
+pub(crate) fn update_of(moved: &Moved, was: u64) -> Op {
+    Op::Update(Box::new(Update {
+        run: moved.run.clone(),
+        was,
+        records: moved.records.clone(),
+        output: moved.output.clone(),
+        artifacts: Vec::new(),
+    }))
+}
+
+/// `retry_after` in seconds, for callers that should come again.
+pub(crate) trait RetryIn {
+    fn retry_in(self, seconds: u64) -> Self;
+}
+
+impl RetryIn for Failure {
+    fn retry_in(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(hale_core::time::Millis::seconds(seconds));
+        self
+    }
+}
+
+/// Moves `run` by all of `events`, or by none.
+pub(crate) fn advance(
+    run: &Run,
+    events: Vec<Event>,
+    now: Timestamp,
+) -> Result<Moved, hale_core::run::Refused> {
+    let mut at = run.clone();
+    let (mut records, mut effects, mut output) = (Vec::with_capacity(events.len()), Vec::new(), None);
+    for event in events {
+        let (next, ordered) = hale_core::run::apply(&at, &event, now)?;
+        at = next;
+        effects.extend(ordered);
+        if let Event::Completed { output: value } = &event {
+            output = Some(Arc::from(value.to_string()));
+        }
+        records.push(Record { v: event::VERSION, seq: at.seq, at: now, event });
+    }
+    Ok(Moved { run: at, records, effects, output })
+}

@@ -1,0 +1,68 @@
+//! The loop: receive, decide, store, act. One task owns all state of active runs.
+//!
+//! Guarantees: inputs are drained (at most [`limits::LOOP_BATCH`]), decided in memory and submitted as one batch; the
+//! next batch is decided while one syncs; nobody is answered and nothing is done before its own batch is durable; a
+//! refused batch reloads what it touched.
+//! Read next: [`crate::decide`] for what is decided, [`crate::act`] for what follows a commit.
+
+use crate::desk::{Batch, Desk};
+use crate::input::Input;
+use hale_core::limits;
+use hale_core::port::Boxed;
+use hale_store::{Error, OpResult, Store};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Leases and late timers are looked at this often even if nothing happens: the net below the wake-ups.
+const TICK: Duration = Duration::from_millis(250);
+
+type Commit = Boxed<'static, Result<Vec<OpResult>, Error>>;
+
+/// Runs until `stop`, then until the batch under way is durable.
+pub(crate) async fn run(mut desk: Desk, mut inbox: mpsc::Receiver<Input>, stop: CancellationToken) {
+    let mut received = Vec::with_capacity(limits::LOOP_BATCH);
+    let mut in_flight: Option<(Commit, Batch)> = None;
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let room = limits::LOOP_BATCH.saturating_sub(desk.undurable());
+        let wake = desk.next_wake();
+        tokio::select! {
+            biased;
+            result = committed(&mut in_flight) => {
+                if let Some((_, batch)) = in_flight.take() {
+                    desk.act(batch, result).await;
+                }
+            }
+            n = inbox.recv_many(&mut received, room), if room > 0 => {
+                if n == 0 { break }
+                let now = desk.now();
+                for input in received.drain(..) {
+                    desk.decide(input, now);
+                }
+            }
+            () = tokio::time::sleep_until(wake) => desk.wake_due(),
+            _ = tick.tick() => desk.look_round(),
+            () = stop.cancelled(), if in_flight.is_none() && desk.undurable() == 0 && inbox.is_empty() => break,
+        }
+        desk.claim();
+        if in_flight.is_none() {
+            in_flight = desk.take_batch().map(|batch| submit(&desk.store, batch));
+        }
+    }
+}
+
+/// Hands the batch to the store, whose writer begins at once.
+fn submit(store: &Arc<dyn Store>, mut batch: Batch) -> (Commit, Batch) {
+    let ops = std::mem::take(&mut batch.ops);
+    (store.apply(ops), batch)
+}
+
+async fn committed(in_flight: &mut Option<(Commit, Batch)>) -> Result<Vec<OpResult>, Error> {
+    match in_flight {
+        Some((commit, _)) => commit.await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,217 @@
+//! Evidence: every signal read once, at one moment, into one immutable value.
+//!
+//! Gathering and judging are apart: this reads, `hale-playbooks` decides, and the same bundle gives the same verdict
+//! anywhere. What cannot be read is *unknown* with its reason, never a guess.
+//! Rows of lab origin are left out: the injector leaves no tracks for the diagnoser.
+//! Read next: [`run_facts`], then `hale-playbooks/src/verdict.rs`.
+
+mod model_facts;
+pub mod run_facts;
+
+use crate::facade::Engine;
+use crate::facade::runs::blocking;
+use hale_core::code::Code;
+use hale_core::failure::Failure;
+use hale_core::id::RunId;
+use hale_core::limits;
+use hale_core::run::StateName;
+use hale_core::time::{Millis, Timestamp};
+use hale_playbooks::evidence::{Builder, Evidence, Reason, Subject};
+use hale_playbooks::value::Value;
+use hale_playbooks::{Verdict, diagnose};
+use hale_store::{Counts, Space, StoredRun};
+use run_facts::RunFacts;
+use std::collections::BTreeMap;
+
+/// The window of signals that count what happened lately.
+pub const WINDOW: Millis = Millis::seconds(300);
+
+/// A diagnosis: the sentence, the verdict, and where the time of a run went.
+#[derive(Clone, Debug)]
+pub struct Diagnosed {
+    pub says: String,
+    pub verdict: Verdict,
+    pub run: Option<StoredRun>,
+    /// Queue, model, tools, other.
+    pub time: BTreeMap<String, Millis>,
+    pub took: Millis,
+}
+
+impl Engine {
+    /// Reads all signals of the system, and of one run when named.
+    ///
+    /// # Errors
+    /// E010 for an unknown run. A source that does not answer makes its signals unknown, not an error.
+    pub async fn evidence(&self, run: Option<RunId>) -> Result<Evidence, Failure> {
+        Ok(self.gather(run).await?.0)
+    }
+
+    async fn gather(&self, run: Option<RunId>) -> Result<(Evidence, Option<(StoredRun, RunFacts)>), Failure> {
+        let now = self.now();
+        let subject = run.map_or(Subject::System, |id| Subject::Run(id.to_string()));
+        let mut builder = Evidence::builder(subject, now);
+        let of_run = match run {
+            Some(id) => Some(self.facts(id, now).await?),
+            None => None,
+        };
+        builder = builder.known("server.up", Value::Bool(true), "engine");
+        builder = self.read_queue(builder, now).await;
+        builder = self.read_disk(builder, now).await;
+        let model = of_run.as_ref().map(|(_, facts)| facts.model.clone());
+        builder = model_facts::read(self, builder, (model, now));
+        if let Some((_, facts)) = &of_run {
+            builder = facts.fill(builder);
+        }
+        let evidence = builder.build().map_err(|error| {
+            Failure::new(Code::E015, "evidence.unbuildable", "engine", "build the evidence").caused_by(&error)
+        })?;
+        Ok((evidence, of_run))
+    }
+
+    async fn facts(&self, id: RunId, now: Timestamp) -> Result<(StoredRun, RunFacts), Failure> {
+        let stored = self.run(id).await?;
+        let store = self.store().clone();
+        let records = blocking(move || store.history(id, 1, limits::STEPS_MAX)).await?;
+        let manifest = self.registry().manifest(&stored.run.pack);
+        let current = self.registry().resolve(&stored.run.pack.name, None).ok().or_else(|| manifest.clone());
+        let default = self.config().default_model.clone();
+        let model = manifest.as_ref().and_then(|manifest| manifest.model.clone()).unwrap_or(default);
+        let raised = self.settings().limit(&stored.run.pack.name);
+        let doing = self.hub().doing(id);
+        let facts =
+            RunFacts::of(&stored.run, (&records, doing, now)).with_pack((model, manifest), (current, raised));
+        Ok((stored, facts))
+    }
+
+    async fn read_queue(&self, builder: Builder, now: Timestamp) -> Builder {
+        const NAMES: [&str; 6] = [
+            "runs.pending",
+            "runs.active",
+            "workers.live",
+            "workers.slots",
+            "workers.busy",
+            "workers.draining",
+        ];
+        let builder = match self.look().await {
+            Ok(look) => {
+                let live = || look.workers.iter().filter(|worker| worker.until > now);
+                let taking = || live().filter(|worker| !worker.draining);
+                let sum = |value: u64| Value::Int(i64::try_from(value).unwrap_or(i64::MAX));
+                builder
+                    .known("runs.pending", sum(look.pending), "engine")
+                    .known("runs.active", sum(look.active), "engine")
+                    .known("workers.live", sum(taking().count() as u64), "engine")
+                    .known(
+                        "workers.slots",
+                        sum(taking().map(|worker| u64::from(worker.slots)).sum()),
+                        "engine",
+                    )
+                    .known("workers.busy", sum(live().map(|worker| u64::from(worker.busy)).sum()), "engine")
+                    .known(
+                        "workers.draining",
+                        sum(live().filter(|worker| worker.draining).count() as u64),
+                        "engine",
+                    )
+            }
+            Err(failure) => NAMES
+                .into_iter()
+                .fold(builder, |builder, name| builder.unknown(name, Reason::TimedOut, &failure.to_string())),
+        };
+        self.read_counts(builder, now).await
+    }
+
+    async fn read_counts(&self, builder: Builder, now: Timestamp) -> Builder {
+        let store = self.store().clone();
+        let since = now - WINDOW;
+        let read = blocking(move || Ok((store.counts(since)?, store.queue()?))).await;
+        match read {
+            Ok((counts, queue)) => {
+                let ended = |state| Value::Int(count(&counts, state));
+                let oldest = queue.iter().filter_map(|row| row.oldest).min();
+                let age = oldest.map_or(Millis(0), |oldest| now.since(oldest));
+                builder
+                    .known("runs.failed_5m", ended(StateName::Failed), "store")
+                    .known("runs.timeout_5m", ended(StateName::Timeout), "store")
+                    .known("runs.oldest_pending_age", Value::Duration(age), "store")
+            }
+            Err(failure) => ["runs.failed_5m", "runs.timeout_5m", "runs.oldest_pending_age"]
+                .into_iter()
+                .fold(builder, |builder, name| builder.unknown(name, Reason::Missing, &failure.to_string())),
+        }
+    }
+
+    async fn read_disk(&self, builder: Builder, now: Timestamp) -> Builder {
+        let (store, before) = (self.store().clone(), now - self.config().retention);
+        let builder = match blocking(move || Ok((store.space()?, store.freeable(before)?))).await {
+            Ok((space, freeable)) => {
+                let builder =
+                    builder.known("store.retention_freeable", Value::Bytes(freeable.bytes), "store");
+                read_space(builder, (&space, now))
+            }
+            Err(failure) => builder.unknown("store.full", Reason::Missing, &failure.to_string()),
+        };
+        let dir = self.config().data.clone();
+        let builder = builder.known("disk.path", Value::Text(dir.display().to_string()), "config");
+        match rustix::fs::statvfs(&dir) {
+            Ok(stat) => read_statvfs(builder, &stat),
+            Err(error) => ["disk.free", "disk.total", "disk.free_ratio", "disk.inodes_free_ratio"]
+                .into_iter()
+                .fold(builder, |builder, name| builder.unknown(name, Reason::Missing, &error.to_string())),
+        }
+    }
+
+    /// Why: the evidence judged, with the sentence to read first.
+    ///
+    /// # Errors
+    /// E010 for an unknown run.
+    pub async fn diagnose(&self, run: Option<RunId>) -> Result<Diagnosed, Failure> {
+        let begun = tokio::time::Instant::now();
+        let (evidence, of_run) = self.gather(run).await?;
+        let verdict = diagnose(hale_playbooks::catalogue(), &evidence);
+        let says = match &of_run {
+            Some((stored, facts)) => run_facts::says(&stored.run, (facts, &verdict, evidence.taken_at())),
+            None => says(&verdict),
+        };
+        let (run, time) = match of_run {
+            Some((stored, facts)) => (Some(stored), facts.time()),
+            None => (None, BTreeMap::new()),
+        };
+        Ok(Diagnosed { says, verdict, run, time, took: Millis::from(begun.elapsed()) })
+    }
+}
+
+fn count(counts: &Counts, state: StateName) -> i64 {
+    i64::try_from(counts.ended_since.get(&state).copied().unwrap_or(0)).unwrap_or(i64::MAX)
+}
+
+fn read_space(builder: Builder, (space, now): (&Space, Timestamp)) -> Builder {
+    let reserve = if space.ballast { 0 } else { limits::BALLAST_BYTES };
+    let builder = builder
+        .known("store.full", Value::Bool(space.full_since.is_some()), "store")
+        .known("store.ballast_released", Value::Bool(!space.ballast), "store")
+        .known("store.reserve", Value::Bytes(reserve), "store");
+    match space.last_write_ok_at {
+        Some(at) => builder.known("store.write_ok_last_age", Value::Duration(now.since(at)), "store"),
+        None => builder.unknown("store.write_ok_last_age", Reason::Missing, "nothing was written yet"),
+    }
+}
+
+/// The file system itself, not the text of an error, says whether there is room.
+fn read_statvfs(builder: Builder, stat: &rustix::fs::StatVfs) -> Builder {
+    let (free, total) = (stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize);
+    let share = |part: u64, whole: u64| if whole == 0 { 1.0 } else { part as f64 / whole as f64 };
+    builder
+        .known("disk.free", Value::Bytes(free), "statvfs")
+        .known("disk.total", Value::Bytes(total), "statvfs")
+        .known("disk.free_ratio", Value::Num(share(free, total)), "statvfs")
+        .known("disk.inodes_free_ratio", Value::Num(share(stat.f_favail, stat.f_files)), "statvfs")
+}
+
+/// The sentence for the whole system.
+pub fn says(verdict: &Verdict) -> String {
+    match (verdict.findings.first(), verdict.undetermined.first()) {
+        (Some(first), _) => format!("{}: {}", first.title, first.cause),
+        (None, Some(open)) => format!("{}; the cause is not decided: {}", open.symptom, open.because),
+        (None, None) => format!("nothing is wrong: none of {} symptoms is seen", verdict.checked),
+    }
+}

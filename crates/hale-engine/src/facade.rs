@@ -1,0 +1,300 @@
+//! The engine's handle: what the doors may ask of it. Cheap to clone.
+//!
+//! Every call that changes something returns after its commit. Errors are [`Failure`]s with a code.
+//! Read next: [`runs`], [`packs`], [`workers`], [`operate`].
+
+pub mod operate;
+pub mod packs;
+pub mod runs;
+pub mod workers;
+
+use crate::clock::Clock;
+use crate::desk::{Batch, Desk, Look};
+use crate::health::Probes;
+use crate::input::{Hello, Input, Reply};
+use crate::live::Hub;
+use crate::recorder::Recorder;
+use crate::registry::Registry;
+use crate::settings::{Config, Settings};
+use crate::worker::{Link, Worker};
+use arc_swap::ArcSwap;
+use hale_core::code::Code;
+use hale_core::failure::Failure;
+use hale_core::id::{KeyId, WorkerId};
+use hale_core::limits;
+use hale_core::meter::Meters;
+use hale_core::pack::Env;
+use hale_core::time::Timestamp;
+use hale_gateway::Gateway;
+use hale_store::{Blobs, KeyRow, Store, WorkerKind};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// What the engine is built of.
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub blobs: Arc<dyn Blobs>,
+    pub gateway: Arc<Gateway>,
+    pub meters: Arc<Meters>,
+    pub recorder: Recorder,
+}
+
+pub(crate) struct Inner {
+    pub config: Config,
+    pub inbox: mpsc::Sender<Input>,
+    pub store: Arc<dyn Store>,
+    pub blobs: Arc<dyn Blobs>,
+    pub gateway: Arc<Gateway>,
+    pub registry: Registry,
+    pub settings: Settings,
+    pub meters: Arc<Meters>,
+    pub hub: Hub,
+    pub mailboxes: workers::Mailboxes,
+    pub keys: ArcSwap<BTreeMap<KeyId, KeyRow>>,
+    pub started_at: Timestamp,
+    pub probes: Probes,
+    pub embedded: std::sync::Mutex<Option<(WorkerId, CancellationToken)>>,
+    pub stop: CancellationToken,
+}
+
+#[derive(Clone)]
+pub struct Engine(pub(crate) Arc<Inner>);
+
+impl Engine {
+    /// Reads what the store holds and starts the loop, the embedded worker and the watched folder.
+    ///
+    /// # Errors
+    /// What the store could not read.
+    pub async fn start(config: Config, parts: Parts) -> Result<Self, Failure> {
+        let Parts { store, blobs, gateway, meters, recorder } = parts;
+        let env = Env { default_model: config.default_model.clone() };
+        let registry = Registry::load(store.clone(), env, config.files_allow.clone())?;
+        let settings = Settings::new(store.settings().map_err(|error| error.failure())?);
+        let keys = store.keys().map_err(|error| error.failure())?;
+        let (inbox, received) = mpsc::channel(limits::INBOX);
+        let (hub, stop) = (Hub::default(), CancellationToken::new());
+        let desk = desk(&config, (&store, &registry, &settings), (&meters, &hub))?;
+        crate::tasks::spawn("loop", crate::engine::run(desk, received, stop.clone()));
+        let inner = Inner {
+            started_at: config.clock.now(),
+            inbox,
+            store,
+            blobs,
+            gateway,
+            registry,
+            settings,
+            meters,
+            hub,
+            mailboxes: workers::Mailboxes::default(),
+            keys: ArcSwap::from_pointee(keys.into_iter().map(|key| (key.id, key)).collect()),
+            probes: Probes::default(),
+            embedded: std::sync::Mutex::default(),
+            stop,
+            config,
+        };
+        let engine = Self(Arc::new(inner));
+        engine.start_embedded(engine.0.config.embedded_slots).await?;
+        engine.start_probes(recorder);
+        if let Some(dir) = engine.0.config.packs.clone() {
+            crate::registry::watch::watch(engine.clone(), dir, engine.0.stop.clone()).await;
+        }
+        Ok(engine)
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.0.config.clock.now()
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.0.config.clock
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub fn meters(&self) -> &Arc<Meters> {
+        &self.0.meters
+    }
+
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.0.gateway
+    }
+
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    pub fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    pub fn started_at(&self) -> Timestamp {
+        self.0.started_at
+    }
+
+    /// Sends an input and waits for its reply.
+    pub(crate) async fn ask<T>(&self, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.send(input(reply)).await?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    pub(crate) async fn send(&self, input: Input) -> Result<(), Failure> {
+        let sent = self.0.inbox.send_timeout(input, limits::INBOX_WAIT.duration()).await;
+        sent.map_err(|error| match error {
+            mpsc::error::SendTimeoutError::Timeout(_) => {
+                let message = format!("reach the engine: its inbox of {} is full", limits::INBOX);
+                Failure::new(Code::E014, "engine.overloaded", "engine", message)
+            }
+            mpsc::error::SendTimeoutError::Closed(_) => gone(),
+        })
+    }
+
+    /// How things stand in memory.
+    ///
+    /// # Errors
+    /// E014 when the loop does not answer within two seconds: it hangs or has ended.
+    pub async fn look(&self) -> Result<Look, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Input::Look { reply }).await?;
+        match tokio::time::timeout(Duration::from_secs(2), answer).await {
+            Ok(Ok(look)) => Ok(look),
+            Ok(Err(_)) => Err(gone()),
+            Err(_) => Err(Failure::new(
+                Code::E014,
+                "engine.hangs",
+                "engine",
+                "ask the loop how things stand: no answer in 2s",
+            )),
+        }
+    }
+
+    /// Starts the embedded worker, unless it runs or has no slots.
+    ///
+    /// # Errors
+    /// What kept it from joining.
+    pub async fn start_embedded(&self, slots: u32) -> Result<Option<WorkerId>, Failure> {
+        if slots == 0 || self.embedded().is_some() {
+            return Ok(self.embedded());
+        }
+        let id = WorkerId::mint(self.now(), chance());
+        let (orders, received) = mpsc::unbounded_channel();
+        let hello =
+            Hello { id, kind: WorkerKind::Embedded, host: hostname(), pid: std::process::id(), slots };
+        self.ask(|reply| Input::Join { hello, orders, reply }).await?;
+        let token = self.0.stop.child_token();
+        *self.embedded_cell() = Some((id, token.clone()));
+        let mut worker =
+            Worker::new(id, self.link(id), self.0.gateway.clone(), self.0.hub.clone(), self.clock());
+        worker.files_allow.clone_from(&self.0.config.files_allow);
+        worker.model_timeout = self.0.config.model_timeout;
+        crate::tasks::spawn("worker", Arc::new(worker).work(received, token));
+        tracing::info!(event = "worker_started", worker = %id, slots, "embedded worker started");
+        Ok(Some(id))
+    }
+
+    /// Ends the embedded worker at once, as a crash would: its leases are lost.
+    pub async fn kill_embedded(&self, why: &str) -> Option<WorkerId> {
+        let (id, token) = self.embedded_cell().take()?;
+        token.cancel();
+        let _ = self.send(Input::Leave { worker: id, why: why.to_owned() }).await;
+        Some(id)
+    }
+
+    pub fn embedded(&self) -> Option<WorkerId> {
+        self.embedded_cell().as_ref().map(|(id, _)| *id)
+    }
+
+    fn embedded_cell(&self) -> std::sync::MutexGuard<'_, Option<(WorkerId, CancellationToken)>> {
+        self.0.embedded.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The link of a worker in this process.
+    fn link(&self, worker: WorkerId) -> Link {
+        let inbox = self.0.inbox.clone();
+        Arc::new(move |append| {
+            let inbox = inbox.clone();
+            Box::pin(async move {
+                let unavailable = |why: &str| crate::input::Refusal::Unavailable { why: why.to_owned() };
+                let (reply, answer) = oneshot::channel();
+                let sent = inbox.send(Input::Append { worker, append, reply }).await;
+                sent.map_err(|_| unavailable("the engine has ended"))?;
+                answer.await.map_err(|_| unavailable("the engine gave no answer"))?
+            })
+        })
+    }
+
+    /// Takes no more runs, lets work in progress end within [`limits::DRAIN`], then stops. What is left is leased
+    /// again by the next process.
+    pub async fn drain(&self) {
+        let (reply, closed) = oneshot::channel();
+        if self.send(Input::Close { reply }).await.is_ok() {
+            let _ = closed.await;
+        }
+        let give_up = tokio::time::Instant::now() + limits::DRAIN.duration();
+        while tokio::time::Instant::now() < give_up {
+            match self.look().await {
+                Ok(look) if look.active > 0 => tokio::time::sleep(Duration::from_millis(50)).await,
+                _ => break,
+            }
+        }
+        self.0.stop.cancel();
+        crate::tasks::join(Duration::from_secs(2)).await;
+    }
+}
+
+fn desk(
+    config: &Config,
+    (store, registry, settings): (&Arc<dyn Store>, &Registry, &Settings),
+    (meters, hub): (&Arc<Meters>, &Hub),
+) -> Result<Desk, Failure> {
+    let mut desk = Desk {
+        config: config.clone(),
+        store: store.clone(),
+        registry: registry.clone(),
+        settings: settings.clone(),
+        meters: meters.clone(),
+        hub: hub.clone(),
+        active: Default::default(),
+        queue: Default::default(),
+        workers: BTreeMap::new(),
+        timers: Default::default(),
+        watchers: Default::default(),
+        next: Batch::default(),
+        closed: false,
+    };
+    let rows = store.workers().map_err(|error| error.failure())?;
+    desk.remember_workers(rows);
+    desk.load().map_err(|error| error.failure())?;
+    desk.look_round();
+    Ok(desk)
+}
+
+fn gone() -> Failure {
+    Failure::new(Code::E014, "engine.ended", "engine", "reach the engine: it has ended")
+}
+
+/// 128 bits of chance from the operating system.
+pub(crate) fn chance() -> u128 {
+    let mut bytes = [0u8; 16];
+    // Ids are unique by time and by the store's key as well; a system without entropy is told there.
+    let _ = getrandom::fill(&mut bytes);
+    u128::from_le_bytes(bytes)
+}
+
+/// The machine's name, as workers tell it.
+pub fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,327 @@
+//! Runs: submit, look, watch, cancel, retry.
+//!
+//! Read next: [`crate::input`].
+
+use super::{Engine, chance};
+use crate::decide::no_run;
+use crate::input::{Bulk, Caller, Change, DryRun, Ended, Input, Receipt, Resolve, Submit};
+use crate::live::Live;
+use hale_core::code::Code;
+use hale_core::failure::Failure;
+use hale_core::filter::Filter;
+use hale_core::id::RunId;
+use hale_core::limits;
+use hale_core::pack::Manifest;
+use hale_core::run::{Order, Record, Run, Trigger};
+use hale_core::time::{Millis, Timestamp};
+use hale_store::{Cursor, Idempotency, ListFilter, Page, StoredRun};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{broadcast, oneshot};
+
+/// Runs that one bulk operation may change; more is asked for again.
+const BULK_MAX: usize = 10_000;
+
+impl Engine {
+    /// Accepts a run: the answer comes when it is durable.
+    ///
+    /// # Errors
+    /// E001, E002, E004, E011 for what was asked; E014 when the server cannot take it now.
+    pub async fn submit(&self, submit: Submit, caller: &Caller) -> Result<Receipt, Failure> {
+        self.accept(submit, caller, None).await
+    }
+
+    /// As [`Engine::submit`], and waits for the end, at most `at_most`.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub async fn submit_and_wait(
+        &self,
+        submit: Submit,
+        caller: &Caller,
+        at_most: Duration,
+    ) -> Result<(Receipt, Option<Ended>), Failure> {
+        let (tx, rx) = oneshot::channel();
+        let receipt = self.accept(submit, caller, Some(tx)).await?;
+        let ended = tokio::time::timeout(at_most, rx).await.ok().and_then(Result::ok);
+        Ok((receipt, ended))
+    }
+
+    async fn accept(
+        &self,
+        submit: Submit,
+        caller: &Caller,
+        ended: Option<oneshot::Sender<Ended>>,
+    ) -> Result<Receipt, Failure> {
+        let manifest = self.0.registry.resolve(&submit.pack, submit.version.as_deref())?;
+        let idempotency = self.idempotency(&submit, caller);
+        let digest = idempotency.as_ref().map(|idempotency| idempotency.digest);
+        let input = manifest.check_input(&submit.input).map_err(|error| {
+            let message = format!("check the input of pack {}: {error}", manifest.name);
+            Failure::new(Code::E002, "run.invalid_input", "engine", message)
+        })?;
+        let input: Arc<str> = input.to_string().into();
+        if input.len() > limits::INPUT_BYTES {
+            let message = format!(
+                "take an input of {} bytes: at most {} are allowed",
+                input.len(),
+                limits::INPUT_BYTES
+            );
+            return Err(Failure::new(Code::E004, "run.input_too_large", "engine", message));
+        }
+        let order = Box::new(self.order(&submit, (&manifest, caller))?);
+        let receipt = self.ask(|reply| Input::Submit { order, input, idempotency, reply, ended }).await?;
+        if receipt.duplicate {
+            self.same_request(&receipt.run, (&submit, digest))?;
+        }
+        Ok(receipt)
+    }
+
+    fn order(&self, submit: &Submit, (manifest, caller): (&Manifest, &Caller)) -> Result<Order, Failure> {
+        let allowed = self.0.settings.limit(&manifest.name).unwrap_or(manifest.limits.timeout);
+        let limit = submit.timeout.unwrap_or(allowed);
+        if limit > allowed || limit == Millis(0) {
+            let message = format!("limit the run to {limit}: pack {} allows up to {allowed}", manifest.name);
+            return Err(Failure::new(Code::E002, "run.invalid_timeout", "engine", message));
+        }
+        Ok(Order {
+            id: RunId::mint(self.now(), chance()),
+            pack: manifest.pack_ref(),
+            key: manifest.queue.as_deref().unwrap_or(&manifest.name).into(),
+            priority: submit.priority.unwrap_or(manifest.priority),
+            limit,
+            trigger: caller.trigger,
+            correlation: caller.correlation.clone(),
+            traceparent: caller.traceparent.clone(),
+            retry_of: submit.retry_of,
+        })
+    }
+
+    fn idempotency(&self, submit: &Submit, caller: &Caller) -> Option<Idempotency> {
+        let key = submit.idempotency.as_ref()?;
+        let mut hash = blake3::Hasher::new();
+        for part in [submit.pack.as_str(), submit.version.as_deref().unwrap_or(""), &submit.input.to_string()]
+        {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        Some(Idempotency {
+            key: format!("{}/{key}", caller.actor),
+            digest: *hash.finalize().as_bytes(),
+            expires: self.now() + limits::IDEMPOTENCY_KEPT,
+        })
+    }
+
+    /// The same key with another request is a mistake of the caller, and must not look like an answer.
+    fn same_request(
+        &self,
+        first: &Run,
+        (submit, digest): (&Submit, Option<[u8; 32]>),
+    ) -> Result<(), Failure> {
+        let stored =
+            self.0.store.run(first.id).map_err(|error| error.failure())?.ok_or_else(|| no_run(first.id))?;
+        let manifest = self.0.registry.manifest(&first.pack);
+        let filled = manifest.and_then(|manifest| manifest.check_input(&submit.input).ok());
+        let same = submit.pack == *first.pack.name
+            && filled.is_some_and(|filled| filled.to_string() == *stored.input);
+        if same || digest.is_none() {
+            return Ok(());
+        }
+        let key = submit.idempotency.as_deref().unwrap_or_default();
+        let message =
+            format!("use idempotency key {key}: it belongs to run {} with another request", first.id);
+        Err(Failure::new(Code::E011, "run.idempotency_conflict", "engine", message))
+    }
+
+    /// One run with its input, output and artifacts.
+    ///
+    /// # Errors
+    /// E010 when there is none.
+    pub async fn run(&self, id: RunId) -> Result<StoredRun, Failure> {
+        let store = self.0.store.clone();
+        let stored = blocking(move || store.run(id)).await?;
+        stored.ok_or_else(|| no_run(id))
+    }
+
+    /// The run when it has ended, or as it is when the time is up.
+    ///
+    /// # Errors
+    /// E010 when there is none.
+    pub async fn wait(&self, id: RunId, at_most: Duration) -> Result<StoredRun, Failure> {
+        let (tx, rx) = oneshot::channel();
+        // Watch first, look then: an end between the two is not missed.
+        self.send(Input::Watch { run: id, ended: tx }).await?;
+        let stored = self.run(id).await?;
+        if stored.run.is_terminal() {
+            return Ok(stored);
+        }
+        match tokio::time::timeout(at_most, rx).await {
+            Ok(Ok(ended)) => Ok(StoredRun { run: ended.run, output: ended.output, ..stored }),
+            _ => self.run(id).await,
+        }
+    }
+
+    /// Newest first.
+    ///
+    /// # Errors
+    /// What the store could not read.
+    pub async fn runs(&self, filter: &Filter, after: Option<Cursor>, limit: u32) -> Result<Page, Failure> {
+        let (store, filter) = (self.0.store.clone(), list_filter(filter));
+        blocking(move || store.list(&filter, after, limit.min(limits::PAGE_MAX))).await
+    }
+
+    /// The journal from `from_seq` on.
+    ///
+    /// # Errors
+    /// E010 when there is no such run.
+    pub async fn history(&self, id: RunId, from_seq: u64, limit: u32) -> Result<Vec<Record>, Failure> {
+        let store = self.0.store.clone();
+        let records = blocking(move || store.history(id, from_seq, limit)).await?;
+        if records.is_empty() && from_seq <= 1 { Err(no_run(id)) } else { Ok(records) }
+    }
+
+    /// What happens in the run from now on.
+    pub fn live(&self, id: RunId) -> broadcast::Receiver<Live> {
+        self.0.hub.watch(id)
+    }
+
+    /// The content of an artifact.
+    ///
+    /// # Errors
+    /// E007 when it is missing or damaged.
+    pub async fn artifact(&self, hash: &str) -> Result<Vec<u8>, Failure> {
+        let parsed = hash.parse().map_err(|()| {
+            Failure::new(Code::E010, "artifact.not_found", "store", format!("find artifact {hash}"))
+        })?;
+        let blobs = self.0.blobs.clone();
+        blocking(move || blobs.get(parsed)).await
+    }
+
+    /// Cancels a run: at once when it waits, within a second when it executes.
+    ///
+    /// # Errors
+    /// E010, or E011 when it has ended.
+    pub async fn cancel(&self, id: RunId, reason: Option<String>, caller: &Caller) -> Result<Run, Failure> {
+        let (change, by) = (Change::Cancel { reason: reason.clone() }, caller.actor.clone());
+        let run = self.ask(|reply| Input::Change { run: id, change, by, tries: 0, reply }).await?;
+        self.note("runs.cancel", &id.to_string(), caller, reason.as_deref().unwrap_or("")).await;
+        Ok(run)
+    }
+
+    /// Says what became of a parked step.
+    ///
+    /// # Errors
+    /// E010, or E011 when the run waits for no decision.
+    pub async fn resolve(&self, id: RunId, how: Resolve, caller: &Caller) -> Result<Run, Failure> {
+        let (change, by) = (Change::Resolve(how), caller.actor.clone());
+        let run = self.ask(|reply| Input::Change { run: id, change, by, tries: 0, reply }).await?;
+        self.note("runs.resolve", &id.to_string(), caller, &format!("{how:?}")).await;
+        Ok(run)
+    }
+
+    /// A new run of the same pack version with the same input, or another one.
+    ///
+    /// # Errors
+    /// E010, E011 when the first run has not ended, and as [`Engine::submit`].
+    pub async fn retry(
+        &self,
+        id: RunId,
+        input: Option<serde_json::Value>,
+        caller: &Caller,
+    ) -> Result<Receipt, Failure> {
+        let stored = self.run(id).await?;
+        if !stored.run.is_terminal() {
+            let message = format!("retry run {id}: it is {} still", stored.run.state.name());
+            return Err(Failure::new(Code::E011, "run.conflict", "engine", message));
+        }
+        let old = || serde_json::from_str(&stored.input).unwrap_or_default();
+        let submit = Submit {
+            pack: stored.run.pack.name.to_string(),
+            version: Some(stored.run.pack.version.to_string()),
+            input: input.unwrap_or_else(old),
+            priority: Some(stored.run.priority),
+            retry_of: Some(id),
+            ..Submit::default()
+        };
+        let caller = Caller { trigger: Trigger::Retry, ..caller.clone() };
+        let receipt = self.submit(submit, &caller).await?;
+        self.note("runs.retry", &id.to_string(), &caller, &receipt.run.id.to_string()).await;
+        Ok(receipt)
+    }
+
+    /// Cancels every run that matches and has not ended.
+    ///
+    /// # Errors
+    /// What the store could not read.
+    pub async fn cancel_many(
+        &self,
+        filter: Filter,
+        dry_run: DryRun,
+        caller: &Caller,
+    ) -> Result<Bulk, Failure> {
+        let (mut bulk, mut after) = (Bulk::default(), None);
+        let mut ids = Vec::new();
+        while ids.len() < BULK_MAX {
+            let page = self.runs(&filter, after, limits::PAGE_MAX).await?;
+            for run in &page.runs {
+                bulk.matched += 1;
+                if run.is_terminal() {
+                    leave(&mut bulk, run.id, format!("it is {}", run.state.name()));
+                } else {
+                    ids.push(run.id);
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        for id in ids {
+            if dry_run == DryRun::Yes {
+                bulk.changed += 1;
+                continue;
+            }
+            match self.cancel(id, Some("bulk".to_owned()), caller).await {
+                Ok(_) => bulk.changed += 1,
+                Err(failure) => leave(&mut bulk, id, failure.to_string()),
+            }
+        }
+        Ok(bulk)
+    }
+}
+
+fn leave(bulk: &mut Bulk, id: RunId, why: String) {
+    if bulk.left.len() < 100 {
+        bulk.left.insert(id, why);
+    }
+}
+
+fn list_filter(filter: &Filter) -> ListFilter {
+    ListFilter {
+        states: filter.states.clone(),
+        pack: filter.pack.clone(),
+        since: filter.since,
+        until: filter.until,
+        error_code: filter.code,
+        correlation: filter.correlation.clone(),
+        text: filter.text.clone(),
+    }
+}
+
+/// A read of the store on a thread that may block.
+pub(crate) async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, hale_store::Error> + Send + 'static,
+) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(result) => result.map_err(|error| error.failure()),
+        Err(error) => {
+            Err(Failure::new(Code::E015, "store.reader_panicked", "store", "read the store")
+                .caused_by(&error))
+        }
+    }
+}
+
+/// Since when counts of ended runs are told in a status: an hour.
+pub fn status_window(now: Timestamp) -> Timestamp {
+    now - Millis::seconds(3600)
+}

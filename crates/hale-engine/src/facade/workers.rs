@@ -1,0 +1,169 @@
+//! Worker processes: join, heartbeat, orders and appends in batches. They never open the store.
+//!
+//! A worker keeps one long poll for orders and sends appends on another connection; both carry its heartbeat. The
+//! whole protocol is four shapes.
+//! Read next: `hale/src/cli/worker.rs`, the other end.
+
+use super::Engine;
+use super::operate::Deed;
+use crate::desk::WorkerLook;
+use crate::input::{Append, Caller, Hello, Input, Refusal};
+use crate::worker::Order;
+use hale_core::code::Code;
+use hale_core::failure::Failure;
+use hale_core::id::{RunId, WorkerId};
+use hale_core::limits;
+use hale_core::time::Millis;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// The longest poll: shorter than the renewal, so that polling alone keeps the lease.
+const POLL_MAX: Duration = Duration::from_secs(4);
+
+type Mailbox = Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Order>>>;
+
+/// Orders that wait for their worker's next poll.
+#[derive(Default)]
+pub(crate) struct Mailboxes(Mutex<HashMap<WorkerId, Mailbox>>);
+
+impl Mailboxes {
+    fn get(&self, id: WorkerId) -> Option<Mailbox> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    fn put(&self, id: WorkerId, orders: mpsc::UnboundedReceiver<Order>) {
+        let mailbox = Arc::new(tokio::sync::Mutex::new(orders));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, mailbox);
+    }
+}
+
+/// What a joining worker is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Welcome {
+    pub id: WorkerId,
+    #[serde(rename = "renew_ms")]
+    pub renew: Millis,
+    /// Base URLs of providers by name; keys are the worker's own.
+    pub providers: HashMap<String, String>,
+}
+
+/// What a worker sends: its heartbeat with the runs it holds, and writes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Sync {
+    pub holds: Vec<(RunId, u64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub appends: Vec<Append>,
+    /// How long to wait for orders; zero for a mere write.
+    #[serde(default)]
+    pub wait_ms: u64,
+}
+
+/// What it gets: one result for each write, and orders.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Synced {
+    pub results: Vec<Result<(), Refusal>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<Order>,
+}
+
+impl Engine {
+    /// A worker process joins, or joins again after the server was away.
+    ///
+    /// # Errors
+    /// What kept it from joining.
+    pub async fn worker_join(
+        &self,
+        hello: Hello,
+        providers: HashMap<String, String>,
+    ) -> Result<Welcome, Failure> {
+        let id = hello.id;
+        let (orders, received) = mpsc::unbounded_channel();
+        self.ask(|reply| Input::Join { hello, orders, reply }).await?;
+        self.0.mailboxes.put(id, received);
+        Ok(Welcome { id, renew: limits::LEASE_RENEW, providers })
+    }
+
+    /// Heartbeat, writes, and orders.
+    ///
+    /// # Errors
+    /// E010 when the server does not know the worker: it must join (again).
+    pub async fn worker_sync(&self, id: WorkerId, sync: Sync) -> Result<Synced, Failure> {
+        let Some(mailbox) = self.0.mailboxes.get(id) else { return Err(unknown(id)) };
+        let (reply, known) = oneshot::channel();
+        self.send(Input::Heartbeat { worker: id, holds: sync.holds, reply }).await?;
+        let mut waiting = Vec::with_capacity(sync.appends.len());
+        for append in sync.appends {
+            let (reply, answer) = oneshot::channel();
+            self.send(Input::Append { worker: id, append, reply }).await?;
+            waiting.push(answer);
+        }
+        if !known.await.unwrap_or(false) {
+            return Err(unknown(id));
+        }
+        let mut synced = Synced::default();
+        for answer in waiting {
+            let ended = Err(Refusal::Unavailable { why: "the engine gave no answer".to_owned() });
+            synced.results.push(answer.await.unwrap_or(ended));
+        }
+        if sync.wait_ms > 0 {
+            let wait = Duration::from_millis(sync.wait_ms).min(POLL_MAX);
+            let mut orders = mailbox.lock().await;
+            if let Ok(Some(first)) = tokio::time::timeout(wait, orders.recv()).await {
+                synced.orders.push(first);
+                while let Ok(order) = orders.try_recv() {
+                    synced.orders.push(order);
+                }
+            }
+        }
+        Ok(synced)
+    }
+
+    /// The worker takes no more work; what it holds goes on.
+    ///
+    /// # Errors
+    /// E010 when there is no such worker.
+    pub async fn worker_drain(&self, id: WorkerId, caller: &Caller) -> Result<WorkerLook, Failure> {
+        let undo = Some(format!("hale workers resume {id}"));
+        let deed = Deed { operation: "worker.drain", target: id.to_string(), detail: String::new(), undo };
+        self.turn(deed, (id, true), caller).await
+    }
+
+    /// The worker takes work again.
+    ///
+    /// # Errors
+    /// E010 when there is no such worker.
+    pub async fn worker_resume(&self, id: WorkerId, caller: &Caller) -> Result<WorkerLook, Failure> {
+        let undo = Some(format!("hale workers drain {id}"));
+        let deed =
+            Deed { operation: "worker.start", target: id.to_string(), detail: "resume".to_owned(), undo };
+        self.turn(deed, (id, false), caller).await
+    }
+
+    async fn turn(
+        &self,
+        deed: Deed,
+        (id, drain): (WorkerId, bool),
+        caller: &Caller,
+    ) -> Result<WorkerLook, Failure> {
+        let operation = self.intend(&deed, caller).await?;
+        self.ask(|reply| Input::Drain { worker: id, drain, reply }).await?;
+        self.outcome(operation, &deed, caller).await?;
+        let look = self.look().await?;
+        look.workers.into_iter().find(|worker| worker.row.id == id).ok_or_else(|| unknown(id))
+    }
+
+    /// Every worker that is not known to be gone.
+    ///
+    /// # Errors
+    /// E014 when the loop does not answer.
+    pub async fn workers(&self) -> Result<Vec<WorkerLook>, Failure> {
+        Ok(self.look().await?.workers)
+    }
+}
+
+fn unknown(id: WorkerId) -> Failure {
+    Failure::new(Code::E010, "worker.not_found", "engine", format!("find worker {id}: it must join again"))
+}

@@ -1,0 +1,182 @@
+//! Everything that can happen to the engine: one closed enum.
+//!
+//! Whoever wants something of the engine sends one of these and waits for the reply, which comes after the commit.
+//! Read next: [`crate::engine`], the loop that drains them.
+
+use hale_core::code::Code;
+use hale_core::failure::Failure;
+use hale_core::id::{RunId, WorkerId};
+use hale_core::run::{Event, Order, Run, Trigger};
+use hale_core::time::Timestamp;
+use hale_store::{Idempotency, Op};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Who asks, and under which correlation id.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// `local`, a key's name, `engine`.
+    pub actor: Arc<str>,
+    pub correlation: Arc<str>,
+    pub traceparent: Option<Arc<str>>,
+    pub trigger: Trigger,
+}
+
+impl Caller {
+    /// The engine itself, on behalf of nobody.
+    pub fn engine() -> Self {
+        Self {
+            actor: Arc::from("engine"),
+            correlation: Arc::from("engine"),
+            traceparent: None,
+            trigger: Trigger::Probe,
+        }
+    }
+}
+
+/// What a caller wants to run.
+#[derive(Clone, Debug, Default)]
+pub struct Submit {
+    pub pack: String,
+    pub version: Option<String>,
+    pub input: serde_json::Value,
+    pub priority: Option<hale_core::run::Priority>,
+    pub timeout: Option<hale_core::time::Millis>,
+    pub idempotency: Option<String>,
+    pub retry_of: Option<RunId>,
+}
+
+/// The durable answer to a submission.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    pub run: Run,
+    /// The idempotency key had accepted this run before.
+    pub duplicate: bool,
+}
+
+/// Whether to do it or only to say what would be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DryRun {
+    Yes,
+    No,
+}
+
+/// What becomes of a parked step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolve {
+    Retry,
+    Fail,
+}
+
+/// What a bulk operation did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bulk {
+    pub matched: u64,
+    pub changed: u64,
+    /// Left alone, with the reason; at most 100.
+    pub left: BTreeMap<RunId, String>,
+}
+
+/// A run that has ended, with its output.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    pub run: Run,
+    pub output: Option<Arc<str>>,
+}
+
+/// Why a worker's write was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "refused")]
+pub enum Refusal {
+    /// The lease belongs to another epoch or worker: stop at once.
+    #[error("write under epoch {epoch}: fenced, the run is at epoch {now_at} (E009)")]
+    Fenced { epoch: u64, now_at: u64 },
+    /// The run is in a state that does not take the event.
+    #[error("write refused: {why}")]
+    Unfit { why: String },
+    /// Not stored; try again while the lease lasts.
+    #[error("write not stored: {why}")]
+    Unavailable { why: String },
+}
+
+impl Refusal {
+    pub fn failure(&self) -> Failure {
+        let (code, cause) = match self {
+            Refusal::Fenced { .. } => (Code::E009, "run.fenced"),
+            Refusal::Unfit { .. } => (Code::E011, "run.conflict"),
+            Refusal::Unavailable { .. } => (Code::E008, "store.unavailable"),
+        };
+        Failure::new(code, cause, "engine", self.to_string())
+    }
+}
+
+/// Everything that a worker writes about a run it holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Append {
+    pub run: RunId,
+    pub epoch: u64,
+    pub events: Vec<Event>,
+}
+
+/// A worker that introduces itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Hello {
+    pub id: WorkerId,
+    /// Whoever joins over the wire is a process of its own.
+    #[serde(skip, default = "process")]
+    pub kind: hale_store::WorkerKind,
+    pub host: String,
+    pub pid: u32,
+    pub slots: u32,
+}
+
+fn process() -> hale_store::WorkerKind {
+    hale_store::WorkerKind::Process
+}
+
+/// A change that an operator orders for one run.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Cancel { reason: Option<String> },
+    Resolve(Resolve),
+}
+
+pub type Reply<T> = oneshot::Sender<Result<T, Failure>>;
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A checked order; `ended` hears of the end without another question.
+    Submit {
+        order: Box<Order>,
+        input: Arc<str>,
+        idempotency: Option<Idempotency>,
+        reply: Reply<Receipt>,
+        ended: Option<oneshot::Sender<Ended>>,
+    },
+    /// Wants to hear of the run's end.
+    Watch { run: RunId, ended: oneshot::Sender<Ended> },
+    /// An operator changes one run.
+    Change { run: RunId, change: Change, by: Arc<str>, tries: u32, reply: Reply<Run> },
+    /// A worker writes.
+    Append { worker: WorkerId, append: Append, reply: oneshot::Sender<Result<(), Refusal>> },
+    /// A worker joins; its orders go into `orders`.
+    Join { hello: Hello, orders: crate::worker::Orders, reply: Reply<()> },
+    /// A worker lives and holds these runs.
+    Heartbeat { worker: WorkerId, holds: Vec<(RunId, u64)>, reply: oneshot::Sender<bool> },
+    /// A worker takes no more work, or takes it again.
+    Drain { worker: WorkerId, drain: bool, reply: Reply<()> },
+    /// A worker is gone: its leases end at once.
+    Leave { worker: WorkerId, why: String },
+    /// Writes that touch no run: packs, settings, audit, keys.
+    Write { ops: Vec<Op>, reply: Reply<()> },
+    /// How things stand in memory.
+    Look { reply: oneshot::Sender<crate::desk::Look> },
+    /// Take no more orders, stop leasing.
+    Close { reply: oneshot::Sender<()> },
+}
+
+/// A moment that is told with every decision.
+pub type Now = Timestamp;

@@ -1,0 +1,120 @@
+//! Memory taken back to what the store holds: at the start, after a refused batch, after a lost race.
+//!
+//! Read next: [`crate::timers`], which ends leases whose worker is gone.
+
+use crate::desk::{Active, Desk, WorkerState};
+use hale_core::id::RunId;
+use hale_core::limits;
+use hale_core::queue::Queue;
+use hale_core::run::{Run, State};
+use hale_store::{WorkerKind, WorkerRow};
+
+impl Desk {
+    /// Reads active runs, the queue's counters and the workers that may still live.
+    ///
+    /// # Errors
+    /// What the store could not read.
+    pub(crate) fn load(&mut self) -> Result<(), hale_store::Error> {
+        let now = self.now();
+        self.queue = Queue::default();
+        for row in self.store.queue()? {
+            self.queue.added(&row.key, row.priority, row.count);
+        }
+        for id in self.active.keys().copied().collect::<Vec<_>>() {
+            self.drop_timer(id);
+        }
+        self.active.clear();
+        self.timers.clear();
+        for stored in self.store.active()? {
+            self.take_in(stored.run);
+        }
+        for worker in self.workers.values_mut() {
+            worker.busy = 0;
+        }
+        let leases: Vec<_> = self.active.values().filter_map(|active| active.run.lease()).collect();
+        for lease in leases {
+            if let Some(worker) = self.workers.get_mut(&lease.worker) {
+                worker.busy += 1;
+            }
+        }
+        let ids: Vec<RunId> = self.active.keys().copied().collect();
+        for id in ids {
+            self.set_timer(id, now);
+        }
+        Ok(())
+    }
+
+    /// Worker processes of before may have outlived the server: their leases hold until they prove dead. What the
+    /// former server itself executed is lost at once, since its folder is locked by us.
+    pub(crate) fn remember_workers(&mut self, rows: Vec<WorkerRow>) {
+        let now = self.now();
+        for row in rows {
+            if row.ended.is_some() || row.kind == WorkerKind::Embedded {
+                continue;
+            }
+            let (orders, _) = tokio::sync::mpsc::unbounded_channel();
+            let state = WorkerState {
+                slots: row.slots,
+                busy: 0,
+                until: now + limits::LEASE,
+                // No new work until it is heard of.
+                draining: true,
+                orders,
+                stored_at: row.seen_at,
+                row,
+            };
+            self.workers.insert(state.row.id, state);
+        }
+    }
+
+    pub(crate) fn resync(&mut self) {
+        if let Err(error) = self.load() {
+            tracing::error!(event = "resync_failed", error = %error, "memory not taken back to the store");
+        }
+    }
+
+    /// Takes one run back to what is stored.
+    pub(crate) fn reload(&mut self, id: RunId) {
+        let before = self.active.get(&id).map(|active| active.run.clone());
+        match self.store.run(id) {
+            Ok(Some(stored)) => {
+                self.drop_timer(id);
+                self.active.remove(&id);
+                if let Some(lease) = before.as_ref().and_then(Run::lease)
+                    && stored.run.lease() != Some(lease)
+                    && let Some(worker) = self.workers.get_mut(&lease.worker)
+                {
+                    worker.busy = worker.busy.saturating_sub(1);
+                }
+                self.take_in(stored.run);
+                let now = self.now();
+                self.set_timer(id, now);
+            }
+            Ok(None) => {
+                self.drop_timer(id);
+                self.active.remove(&id);
+            }
+            Err(error) => tracing::error!(run_id = %id, error = %error, "run not reloaded"),
+        }
+    }
+
+    /// A run that was decided but never stored.
+    pub(crate) fn forget(&mut self, run: &Run) {
+        match run.lease() {
+            Some(lease) => {
+                if let Some(worker) = self.workers.get_mut(&lease.worker) {
+                    worker.busy = worker.busy.saturating_sub(1);
+                }
+                self.drop_timer(run.id);
+                self.active.remove(&run.id);
+            }
+            None => self.queue.removed(&run.key, run.priority, 1),
+        }
+    }
+
+    fn take_in(&mut self, run: Run) {
+        if run.lease().is_some() || matches!(run.state, State::Waiting { .. }) {
+            self.active.insert(run.id, Active { run, timer: None, warned: 0 });
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What the engine is told at its start, and the settings that an operator changes while it runs.
+//!
+//! Settings live in the store, so that a fix survives a restart; each has an undo through the operation that set it.
+//! Read next: [`crate::remedy`], which sets them.
+
+use crate::clock::Clock;
+use arc_swap::ArcSwap;
+use hale_core::fault;
+use hale_core::time::Millis;
+use hale_sandbox::Grant;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The engine's configuration; parsed at the rim, handed down as plain values.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub data: PathBuf,
+    /// Folder of packs that is watched; none means packs come by `deploy` only.
+    pub packs: Option<PathBuf>,
+    /// Time limit of a pack that names none.
+    pub run_timeout: Millis,
+    /// Retries of tools and connectors, where a pack says nothing.
+    pub retries_max: u32,
+    /// The bound on time without progress.
+    pub visibility: Millis,
+    /// Slots of the embedded worker; 0 means that only worker processes execute.
+    pub embedded_slots: u32,
+    /// Folders that packs may be granted.
+    pub files_allow: Vec<Grant>,
+    /// `provider/model` for packs that name none.
+    pub default_model: String,
+    /// Models that may stand in for another one, best first.
+    pub spare_models: Vec<String>,
+    /// The longest model call.
+    pub model_timeout: Millis,
+    /// Ended runs are kept this long.
+    pub retention: Millis,
+    pub clock: Clock,
+    pub faults: fault::Handle,
+}
+
+/// Runtime settings by key; the latest set is swapped in whole.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    values: Arc<ArcSwap<BTreeMap<String, String>>>,
+}
+
+/// Key of the fallback that an operator set for a model.
+pub fn fallback_key(model: &str) -> String {
+    format!("model.fallback.{model}")
+}
+
+/// Key of the time limit that an operator set for a pack, in milliseconds.
+pub fn limit_key(pack: &str) -> String {
+    format!("limits.timeout_ms.{pack}")
+}
+
+impl Settings {
+    pub fn new(values: impl IntoIterator<Item = (String, String)>) -> Self {
+        let settings = Self::default();
+        settings.values.store(Arc::new(values.into_iter().collect()));
+        settings
+    }
+
+    pub fn get(&self, key: &str) -> Option<String> {
+        self.values.load().get(key).cloned()
+    }
+
+    /// All settings with keys below `prefix`.
+    pub fn below(&self, prefix: &str) -> Vec<(String, String)> {
+        let values = self.values.load();
+        let below = values.iter().filter(|(key, _)| key.starts_with(prefix));
+        below.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// Takes over what is durable already.
+    pub(crate) fn set(&self, key: &str, value: Option<&str>) {
+        self.values.rcu(|values| {
+            let mut next = BTreeMap::clone(values);
+            match value {
+                Some(value) => next.insert(key.to_owned(), value.to_owned()),
+                None => next.remove(key),
+            };
+            next
+        });
+    }
+
+    /// The limit that an operator raised for `pack`.
+    pub fn limit(&self, pack: &str) -> Option<Millis> {
+        self.get(&limit_key(pack))?.parse().ok().map(Millis)
+    }
+
+    /// The models to try after `model`, as an operator set them.
+    pub fn fallback(&self, model: &str) -> Vec<String> {
+        let set = self.get(&fallback_key(model));
+        set.map(|list| list.split(',').map(str::to_owned).collect()).unwrap_or_default()
+    }
+}

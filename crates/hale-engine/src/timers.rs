@@ -1,0 +1,172 @@
+//! What happens because time passes: limits, retries, leases, time without progress.
+//!
+//! One timer a run, in one ordered set; recovery is a predicate over leases that is looked at for ever, never a
+//! one-off loop at the start.
+//! Read next: `hale-core/src/run/apply.rs`.
+
+use crate::desk::{Act, Desk};
+use hale_core::id::{RunId, WorkerId};
+use hale_core::limits;
+use hale_core::run::{Event, Run, State, WaitOn};
+use hale_core::time::{Millis, Timestamp};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Without a timer the loop sleeps this long; its tick comes earlier anyway.
+const FAR: Duration = Duration::from_secs(60);
+
+impl Desk {
+    pub(crate) fn next_wake(&self) -> Instant {
+        match self.timers.first() {
+            Some((at, _)) => self.config.clock.instant(*at),
+            None => Instant::now() + FAR,
+        }
+    }
+
+    pub(crate) fn drop_timer(&mut self, id: RunId) {
+        if let Some(at) = self.active.get_mut(&id).and_then(|active| active.timer.take()) {
+            self.timers.remove(&(at, id));
+        }
+    }
+
+    /// Sets the one timer of an active run to the next moment that matters to it.
+    pub(crate) fn set_timer(&mut self, id: RunId, now: Timestamp) {
+        let Some(active) = self.active.get_mut(&id) else { return };
+        let at = match &active.run.state {
+            State::Waiting { until, .. } => {
+                active.run.deadline().map_or(*until, |deadline| deadline.min(*until))
+            }
+            _ => match active.run.deadline() {
+                Some(deadline) => warning(&active.run, active.warned, now).unwrap_or(deadline),
+                None => return,
+            },
+        };
+        active.timer = Some(at);
+        self.timers.insert((at, id));
+    }
+
+    /// Handles every timer that is due.
+    pub(crate) fn wake_due(&mut self) {
+        let now = self.now();
+        while let Some((at, id)) = self.timers.first().copied() {
+            if at > now {
+                break;
+            }
+            self.timers.remove(&(at, id));
+            let Some(active) = self.active.get_mut(&id) else { continue };
+            active.timer = None;
+            let run = active.run.clone();
+            if run.deadline().is_some_and(|deadline| deadline <= now) {
+                self.time_out(&run, now);
+            } else if let State::Waiting { on, until, .. } = &run.state {
+                self.wait_over(&run, (*on, *until), now);
+            } else {
+                self.warn(&run, now);
+            }
+        }
+    }
+
+    fn wait_over(&mut self, run: &Run, (on, until): (WaitOn, Timestamp), now: Timestamp) {
+        if until > now {
+            return self.set_timer(run.id, now);
+        }
+        match on {
+            WaitOn::Retry => self.move_by(run, Event::Woken, now),
+            WaitOn::Approval => {
+                self.move_by(run, Event::TimedOut { doing: "waiting for a decision".to_owned() }, now);
+            }
+        }
+    }
+
+    fn time_out(&mut self, run: &Run, now: Timestamp) {
+        let doing = match (&run.state, self.hub.doing(run.id)) {
+            (State::Waiting { .. }, _) => "waiting to retry".to_owned(),
+            (_, Some(doing)) => {
+                let (kind, spent) = (doing.kind.name(), now.since(doing.since));
+                format!("waiting for {kind} {}, {spent} of {}", doing.name, run.limit)
+            }
+            (_, None) => format!("in {}", run.state.name()),
+        };
+        self.move_by(run, Event::TimedOut { doing }, now);
+    }
+
+    fn warn(&mut self, run: &Run, now: Timestamp) {
+        let used = run.time_used(now);
+        tracing::warn!(
+            run_id = %run.id, pack = %run.pack.name, correlation_id = %run.correlation, event = "time_warning",
+            "Execution time: {}s of {}s limit", used.0 / 1000, run.limit.0 / 1000
+        );
+        if let Some(active) = self.active.get_mut(&run.id) {
+            active.warned += 1;
+        }
+        self.set_timer(run.id, now);
+    }
+
+    pub(crate) fn move_by(&mut self, run: &Run, event: Event, now: Timestamp) {
+        match self.advance(run, vec![event], now) {
+            Ok((op, moved)) => self.push(op, Act::Moved(moved)),
+            Err(refused) => tracing::error!(run_id = %run.id, error = %refused, "timer refused"),
+        }
+    }
+
+    /// The net: leases that ran out, runs without progress, workers that are gone.
+    pub(crate) fn look_round(&mut self) {
+        let now = self.now();
+        self.wake_due();
+        self.renew_embedded(now);
+        let dead: Vec<WorkerId> =
+            self.workers.iter().filter(|(_, worker)| worker.until <= now).map(|(id, _)| *id).collect();
+        for id in dead {
+            tracing::warn!(worker = %id, event = "worker_lost", "worker lost: no heartbeat for {}", limits::LEASE);
+            self.lose_worker(id, now);
+        }
+        self.lose_orphans(now);
+        self.meters.runs_pending.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
+        self.meters.runs_active.set(i64::try_from(self.active.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Leases of the embedded worker live as long as this loop turns: it is one process.
+    fn renew_embedded(&mut self, now: Timestamp) {
+        for worker in self.workers.values_mut() {
+            if worker.row.kind == hale_store::WorkerKind::Embedded && !worker.orders.is_closed() {
+                worker.until = now + limits::LEASE;
+                worker.row.seen_at = now;
+            }
+        }
+    }
+
+    fn lose_worker(&mut self, id: WorkerId, now: Timestamp) {
+        self.decide(crate::input::Input::Leave { worker: id, why: "its lease ran out".to_owned() }, now);
+    }
+
+    /// Runs whose worker is unknown (it died before this process began) or makes no progress.
+    fn lose_orphans(&mut self, now: Timestamp) {
+        let visibility = self.config.visibility;
+        let lost: Vec<(Run, &'static str)> = self
+            .active
+            .values()
+            .filter_map(|active| {
+                let lease = active.run.lease()?;
+                let why = if !self.workers.contains_key(&lease.worker) {
+                    "its worker is gone"
+                } else if now.since(active.run.progress_at) > visibility.max(active.run.limit) {
+                    "no progress"
+                } else {
+                    return None;
+                };
+                Some((active.run.clone(), why))
+            })
+            .collect();
+        for (run, why) in lost {
+            self.lose(&run, why, now);
+        }
+    }
+}
+
+/// The next warning before the limit that is still ahead: at 50 and 55 parts of 60.
+fn warning(run: &Run, warned: usize, now: Timestamp) -> Option<Timestamp> {
+    let from = run.clock_from?;
+    let parts = limits::TIME_WARNINGS.get(warned..)?;
+    let at = |part: &u64| from + Millis(run.limit.0 / 60 * part).saturating_sub(run.spent);
+    parts.iter().map(at).find(|at| *at > now)
+}

@@ -1,0 +1,164 @@
+//! A worker: takes leased runs, executes them, and writes what happened under its lease.
+//!
+//! The same code runs as tasks of the server and in a `hale worker` process; only the [`Link`] differs. A worker
+//! never opens the store. When a write is fenced it stops that run at once and does nothing more for it.
+//! Read next: [`host`], what a run may do, then [`agent`], the loop of turns.
+
+pub mod agent;
+pub mod host;
+pub mod replay;
+pub mod toolbox;
+
+use crate::clock::Clock;
+use crate::input::{Append, Refusal};
+use crate::live::Hub;
+use hale_core::id::{RunId, WorkerId};
+use hale_core::pack::{Kind, Manifest};
+use hale_core::port::Boxed;
+use hale_core::run::{Event, Record, Run};
+use hale_core::time::Millis;
+use hale_gateway::{Gateway, Route};
+use hale_sandbox::Grant;
+use host::{Halt, Host};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Where a worker's orders go. Bounded by its slots: one order to run and one to stop for each.
+pub type Orders = mpsc::UnboundedSender<Order>;
+
+/// How a worker writes: into the loop's inbox, or over the worker protocol.
+pub type Link = Arc<dyn Fn(Append) -> Boxed<'static, Result<(), Refusal>> + Send + Sync>;
+
+/// What a worker is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Order {
+    Run(Box<Assignment>),
+    /// Drop the run at once: cancelled, or past its limit.
+    Stop {
+        run: RunId,
+        epoch: u64,
+    },
+}
+
+/// A leased run with all that its execution needs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Assignment {
+    pub run: Run,
+    /// JSON text.
+    pub input: Arc<str>,
+    /// The journal so far: a replay answers finished steps from it.
+    pub records: Vec<Record>,
+    pub manifest: Arc<Manifest>,
+    pub route: Route,
+    /// Time left of the run's limit when it was sent.
+    #[serde(rename = "left_ms")]
+    pub left: Millis,
+    /// Retries of tools, where the pack says nothing.
+    pub retries_max: u32,
+}
+
+/// What all runs of one worker share.
+pub struct Worker {
+    pub id: WorkerId,
+    pub link: Link,
+    pub gateway: Arc<Gateway>,
+    pub hub: Hub,
+    pub clock: Clock,
+    /// Folders that may be granted here; checked again, since a worker may run on another machine.
+    pub files_allow: Vec<Grant>,
+    pub model_timeout: Millis,
+    running: Mutex<HashMap<RunId, (u64, CancellationToken)>>,
+}
+
+impl Worker {
+    pub fn new(id: WorkerId, link: Link, gateway: Arc<Gateway>, hub: Hub, clock: Clock) -> Self {
+        Self {
+            id,
+            link,
+            gateway,
+            hub,
+            clock,
+            files_allow: Vec::new(),
+            model_timeout: Millis::seconds(120),
+            running: Mutex::default(),
+        }
+    }
+
+    /// Runs and epochs in hand.
+    pub fn holds(&self) -> Vec<(RunId, u64)> {
+        self.running().iter().map(|(run, (epoch, _))| (*run, *epoch)).collect()
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, (u64, CancellationToken)>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Follows orders until their sender is gone or `stop`, which ends the runs in hand where they stand.
+    pub async fn work(self: Arc<Self>, mut orders: mpsc::UnboundedReceiver<Order>, stop: CancellationToken) {
+        loop {
+            let order = tokio::select! {
+                order = orders.recv() => order,
+                () = stop.cancelled() => None,
+            };
+            match order {
+                Some(Order::Run(assignment)) => self.begin(*assignment),
+                Some(Order::Stop { run, epoch }) => self.stop(run, epoch),
+                None => break,
+            }
+        }
+        for (_, token) in self.running().values() {
+            token.cancel();
+        }
+    }
+
+    fn begin(self: &Arc<Self>, assignment: Assignment) {
+        let (id, epoch, token) = (assignment.run.id, assignment.run.epoch, CancellationToken::new());
+        self.running().insert(id, (epoch, token.clone()));
+        let worker = self.clone();
+        crate::tasks::spawn("run", async move {
+            worker.execute(assignment, token).await;
+            let mut running = worker.running();
+            if running.get(&id).is_some_and(|(held, _)| *held == epoch) {
+                running.remove(&id);
+            }
+        });
+    }
+
+    fn stop(&self, run: RunId, epoch: u64) {
+        if let Some((held, token)) = self.running().get(&run)
+            && *held == epoch
+        {
+            token.cancel();
+        }
+    }
+
+    async fn execute(&self, assignment: Assignment, stop: CancellationToken) {
+        let id = assignment.run.id;
+        let host = Host::new(self, assignment, stop);
+        let result = match host.manifest.kind {
+            Kind::Echo => echo(&host).await,
+            Kind::Agent => agent::run(&host).await,
+        };
+        let last = match result {
+            Ok(output) => host.finish(output).await,
+            Err(Halt::Failed(failure)) => host.write(vec![Event::Failed { failure }]).await,
+            Err(Halt::Stopped) => host.write(vec![Event::Stopped]).await,
+            Err(Halt::Gone(refusal)) => Err(Halt::Gone(refusal)),
+            Err(Halt::Yielded) => Ok(()),
+        };
+        self.hub.step_over(id);
+        if let Err(Halt::Gone(refusal)) = last {
+            tracing::warn!(run_id = %id, worker = %self.id, event = "run_dropped", error = %refusal, "run dropped by its worker");
+        }
+    }
+}
+
+/// The whole of an `echo` pack: one journaled step that answers with its input.
+async fn echo(host: &Host<'_>) -> Result<serde_json::Value, Halt> {
+    let input: serde_json::Value = host.input()?;
+    host.echo(input).await
+}

@@ -1,0 +1,185 @@
+//! The agent loop: model turn, tool calls, results, until an answer; every call one journaled step.
+//!
+//! Bounded by turns, tokens, budget of time and steps. The conversation is rebuilt from the results of steps, so a
+//! replay comes to the same point without calling anybody.
+//! Read next: [`super::toolbox`].
+
+use super::host::{Done, Halt, Host};
+use super::toolbox::Toolbox;
+use hale_core::code::Code;
+use hale_core::failure::Failure;
+use hale_core::run::{Dispatch, StepKind, StepSpec, Usage};
+use hale_gateway::{ChatReply, ChatRequest, Chunk, Message, Served};
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::time::Instant;
+
+struct Agent<'a> {
+    host: &'a Host<'a>,
+    toolbox: Toolbox,
+    messages: Vec<Message>,
+    turns: u32,
+    tokens: u64,
+}
+
+/// Runs the agent to its answer: `{"answer": text}`, with `"steps"` by name when the pack names steps.
+///
+/// # Errors
+/// [`Halt`], as every step may end the run.
+pub async fn run(host: &Host<'_>) -> Result<Value, Halt> {
+    let toolbox = Toolbox::open(&host.manifest, &host.worker.files_allow).map_err(Halt::failed)?;
+    let input = host.input()?;
+    let system = Message::system(host.manifest.system_prompt.clone());
+    let asked = serde_json::to_string_pretty(&input).unwrap_or_else(|_| input.to_string());
+    let messages = vec![system, Message::user(asked)];
+    let mut agent = Agent { host, toolbox, messages, turns: 0, tokens: 0 };
+    let steps = &host.manifest.steps;
+    if steps.is_empty() {
+        let answer = agent.answer().await?;
+        return Ok(json!({ "answer": answer }));
+    }
+    let of = steps.len() as u32;
+    let mut answers = serde_json::Map::new();
+    for (n, name) in (1u32..).zip(steps) {
+        agent.messages.push(Message::user(format!("Step {n}/{of}: {name}")));
+        let answer = agent.answer().await?;
+        host.stage_completed(n, of, name);
+        answers.insert(name.clone(), Value::String(answer));
+    }
+    let last = steps.last().and_then(|name| answers.get(name)).cloned().unwrap_or(Value::Null);
+    Ok(json!({ "answer": last, "steps": answers }))
+}
+
+impl Agent<'_> {
+    /// Turns until the model answers without asking for a tool.
+    async fn answer(&mut self) -> Result<String, Halt> {
+        loop {
+            self.turn_allowed()?;
+            let reply = self.model().await?;
+            self.messages.push(reply.message());
+            if reply.tool_calls.is_empty() {
+                return Ok(reply.text);
+            }
+            for call in reply.tool_calls {
+                let result = self.tool(&call.name, &call.arguments).await?;
+                self.messages.push(Message::tool(call.id, result.to_string()));
+            }
+        }
+    }
+
+    fn turn_allowed(&mut self) -> Result<(), Halt> {
+        let limits = &self.host.manifest.limits;
+        if self.turns >= limits.max_turns {
+            let message =
+                format!("begin turn {}: the pack allows {} turns", self.turns + 1, limits.max_turns);
+            return Err(Halt::failed(Failure::new(Code::E004, "run.turn_limit", "worker", message)));
+        }
+        if self.tokens >= limits.max_tokens {
+            let message = format!(
+                "begin turn {}: {} of {} tokens are used",
+                self.turns + 1,
+                self.tokens,
+                limits.max_tokens
+            );
+            return Err(Halt::failed(Failure::new(Code::E004, "run.token_limit", "worker", message)));
+        }
+        self.turns += 1;
+        Ok(())
+    }
+
+    async fn model(&mut self) -> Result<ChatReply, Halt> {
+        let (host, index) = (self.host, self.host.next_index()?);
+        let route = host.route.clone();
+        let spec = StepSpec {
+            index,
+            kind: StepKind::Model,
+            name: route.primary.clone(),
+            dispatch: Dispatch::Idempotent,
+            request: json!({
+                "turn": self.turns, "messages": self.messages.len(), "fallback": route.fallback,
+                "tools": self.toolbox.names(),
+            }),
+        };
+        let request = self.request(index);
+        let offset = AtomicU64::new(0);
+        let value = host
+            .step(spec, |attempt| async move {
+                let hear = |chunk: Chunk<'_>| match chunk {
+                    Chunk::Text(text) => {
+                        let at = offset.fetch_add(text.len() as u64, Ordering::Relaxed);
+                        host.chunk(index, attempt, at, text);
+                    }
+                    Chunk::Restart { .. } => offset.store(0, Ordering::Relaxed),
+                };
+                let served = host
+                    .worker
+                    .gateway
+                    .chat(&route, request, &hear)
+                    .await
+                    .map_err(|failed| failed.failure)?;
+                said_by_fallback(host, &served);
+                done(&served)
+            })
+            .await?;
+        let served: Served = serde_json::from_value(value).map_err(|error| {
+            let failure =
+                Failure::new(Code::E015, "run.journal_mismatch", "worker", "read a stored model answer");
+            Halt::failed(failure.caused_by(&error))
+        })?;
+        let usage = served.reply.usage;
+        self.tokens += usage.input_tokens + usage.output_tokens;
+        Ok(served.reply)
+    }
+
+    fn request(&self, index: u32) -> ChatRequest {
+        let (host, manifest) = (self.host, &self.host.manifest);
+        let longest = Instant::now() + host.worker.model_timeout.duration();
+        ChatRequest {
+            model: String::new(),
+            messages: self.messages.clone(),
+            tools: self.toolbox.specs(),
+            max_tokens: None,
+            temperature: manifest.temperature.map(|temperature| temperature as f32),
+            seed: manifest.seed,
+            deadline: host.deadline.min(longest),
+            correlation_id: host.run.correlation.to_string(),
+            traceparent: host.run.traceparent.as_deref().map(str::to_owned),
+            idempotency_key: format!("{}-{index}", host.run.id),
+        }
+    }
+
+    async fn tool(&self, wire_name: &str, arguments: &Value) -> Result<Value, Halt> {
+        let (host, toolbox) = (self.host, &self.toolbox);
+        let name = toolbox.name_of(wire_name);
+        let spec = StepSpec {
+            index: host.next_index()?,
+            kind: StepKind::Tool,
+            name: name.clone(),
+            dispatch: toolbox.dispatch(&name),
+            request: arguments.clone(),
+        };
+        host.step(spec, |_| toolbox.call(name, arguments.clone(), host.deadline, host.stop.clone())).await
+    }
+}
+
+fn said_by_fallback(host: &Host<'_>, served: &Served) {
+    for tried in &served.tried {
+        tracing::warn!(
+            run_id = %host.run.id, correlation_id = %host.run.correlation, event = "model_fallback",
+            code = %tried.failure.code, error = %tried.failure, "{} failed, {} answered", tried.model, served.served_by
+        );
+    }
+}
+
+fn done(served: &Served) -> Result<Done, Failure> {
+    let value = serde_json::to_value(served).map_err(|error| {
+        Failure::new(Code::E015, "run.journal_mismatch", "worker", "write a model answer").caused_by(&error)
+    })?;
+    let usage = served.reply.usage;
+    Ok(Done {
+        value,
+        waiting_on: format!("provider:{}", served.reply.provider),
+        usage: Some(Usage { input_tokens: usage.input_tokens, output_tokens: usage.output_tokens }),
+        is_error: false,
+    })
+}

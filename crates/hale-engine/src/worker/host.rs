@@ -1,0 +1,283 @@
+//! What a run may do: steps, each journaled, each executed at most until its result is stored.
+//!
+//! A step's result is written before the next step acts on the outside; the last one shares its commit with the
+//! end of the run. Time, cancellation and fencing reach every step here.
+//! Read next: [`super::agent`].
+
+use super::replay::Replay;
+use super::{Assignment, Worker};
+use crate::input::{Append, Refusal};
+use crate::live::{Doing, Live};
+use hale_core::code::Code;
+use hale_core::failure::Failure;
+use hale_core::limits;
+use hale_core::pack::Manifest;
+use hale_core::retry::{Policy, RetryClass};
+use hale_core::run::{Dispatch, Event, Run, Step, StepKind, StepSpec, Usage};
+use hale_core::time::Millis;
+use hale_gateway::Route;
+use serde_json::Value;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Between two tries of a write that the server could not store.
+const WRITE_AGAIN: Duration = Duration::from_millis(500);
+
+/// Why a run's execution ends here.
+#[derive(Debug)]
+pub enum Halt {
+    /// The run fails.
+    Failed(Box<Failure>),
+    /// It was told to stop.
+    Stopped,
+    /// The lease is gone, or the server is.
+    Gone(Refusal),
+    /// The engine has taken the run back: it waits, or has ended.
+    Yielded,
+}
+
+impl Halt {
+    pub fn failed(failure: Failure) -> Self {
+        Halt::Failed(Box::new(failure))
+    }
+}
+
+/// What a deed gives back.
+#[derive(Debug)]
+pub struct Done {
+    pub value: Value,
+    pub waiting_on: String,
+    pub usage: Option<Usage>,
+    pub is_error: bool,
+}
+
+pub struct Host<'a> {
+    pub worker: &'a Worker,
+    pub run: Run,
+    pub manifest: Arc<Manifest>,
+    pub route: Route,
+    pub deadline: Instant,
+    pub stop: CancellationToken,
+    input: Arc<str>,
+    replay: Replay,
+    retries_max: u32,
+    /// Events that are decided but not written: they go with the next write.
+    pending: Mutex<Vec<Event>>,
+    next: Mutex<u32>,
+}
+
+impl<'a> Host<'a> {
+    pub fn new(worker: &'a Worker, assignment: Assignment, stop: CancellationToken) -> Self {
+        let Assignment { run, input, records, manifest, route, left, retries_max } = assignment;
+        Self {
+            worker,
+            run,
+            manifest,
+            route,
+            deadline: Instant::now() + left.duration(),
+            stop,
+            input,
+            replay: Replay::of(records),
+            retries_max,
+            pending: Mutex::default(),
+            next: Mutex::new(0),
+        }
+    }
+
+    /// The run's input.
+    ///
+    /// # Errors
+    /// Halts when the stored text is not JSON, which is a defect.
+    pub fn input(&self) -> Result<Value, Halt> {
+        serde_json::from_str(&self.input).map_err(|error| {
+            let failure = Failure::new(Code::E015, "run.input_unreadable", "worker", "read the stored input");
+            Halt::failed(failure.caused_by(&error))
+        })
+    }
+
+    fn pending(&self) -> std::sync::MutexGuard<'_, Vec<Event>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The index of the next step: the same at every replay, since a pack's course depends on results only.
+    pub fn next_index(&self) -> Result<u32, Halt> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = *next;
+        *next += 1;
+        if index >= limits::STEPS_MAX {
+            let message = format!("begin step {index}: a run has at most {} steps", limits::STEPS_MAX);
+            return Err(Halt::failed(Failure::new(Code::E004, "run.step_limit", "worker", message)));
+        }
+        Ok(index)
+    }
+
+    /// A named stage of the pack is done; said once, also over replays.
+    pub fn stage_completed(&self, n: u32, of: u32, name: &str) {
+        if n > self.replay.stages() {
+            self.pending().push(Event::StageCompleted { n, of, name: name.to_owned() });
+        }
+    }
+
+    /// Executes `deed` as a step, or answers from the journal.
+    ///
+    /// # Errors
+    /// [`Halt`]: the step failed, the run must stop, or the lease is gone.
+    pub async fn step<F, Fut>(&self, spec: StepSpec, deed: F) -> Result<Value, Halt>
+    where
+        F: FnOnce(u32) -> Fut,
+        Fut: Future<Output = Result<Done, Failure>>,
+    {
+        if let Some(step) = self.replay.done(spec.index) {
+            return replayed(step, &spec);
+        }
+        let attempt = self.replay.failed(spec.index) + 1;
+        self.dispatch(&spec, attempt).await?;
+        let name: Arc<str> = Arc::from(spec.name.as_str());
+        let since = self.worker.clock.now();
+        self.worker.hub.step(self.run.id, Doing { kind: spec.kind, name, index: spec.index, attempt, since });
+        let begun = Instant::now();
+        let result = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Err(Halt::Stopped),
+            result = deed(attempt) => result,
+        };
+        let took = Millis::from(begun.elapsed());
+        match result {
+            Ok(done) => {
+                let value = done.value.clone();
+                self.pending().push(ended(spec, (attempt, took), done));
+                Ok(value)
+            }
+            Err(failure) => self.step_failed(spec, (attempt, took), failure).await,
+        }
+    }
+
+    /// Writes what is pending, and the note that a step which must not be repeated blindly is about to act.
+    async fn dispatch(&self, spec: &StepSpec, attempt: u32) -> Result<(), Halt> {
+        let mut events = Vec::new();
+        match self.replay.in_flight(spec.index) {
+            Some(Dispatch::Park | Dispatch::Reconcile) => {
+                events.push(Event::Parked { index: spec.index, name: spec.name.clone() });
+                self.write(events).await?;
+                return Err(Halt::Yielded);
+            }
+            Some(Dispatch::Retry | Dispatch::Idempotent) | None => {}
+        }
+        if spec.dispatch != Dispatch::Idempotent {
+            let (index, kind, name, policy) = (spec.index, spec.kind, spec.name.clone(), spec.dispatch);
+            events.push(Event::StepDispatched { index, attempt, kind, name, policy });
+        }
+        if self.stop.is_cancelled() {
+            return Err(Halt::Stopped);
+        }
+        if events.is_empty() && self.pending().is_empty() { Ok(()) } else { self.write(events).await }
+    }
+
+    async fn step_failed(
+        &self,
+        spec: StepSpec,
+        (attempt, took): (u32, Millis),
+        failure: Failure,
+    ) -> Result<Value, Halt> {
+        let policy = self.policy(&failure);
+        let StepSpec { index, kind, name, .. } = spec;
+        let mut chance = [0u8; 8];
+        // Without chance the jitter is zero, which is a worse spread and no error.
+        let _ = getrandom::fill(&mut chance);
+        let chance = u64::from_le_bytes(chance);
+        let failure = Box::new(failure);
+        self.write(vec![Event::StepFailed { index, attempt, kind, name, took, failure, policy, chance }])
+            .await?;
+        Err(Halt::Yielded)
+    }
+
+    fn policy(&self, failure: &Failure) -> Policy {
+        match failure.retry {
+            RetryClass::Never => RetryClass::Never.policy(),
+            RetryClass::Tool => {
+                let class = Policy { retries_max: self.retries_max, ..RetryClass::Tool.policy() };
+                self.manifest.retry.unwrap_or(class)
+            }
+            RetryClass::Model => self.manifest.retry.unwrap_or(RetryClass::Model.policy()),
+        }
+    }
+
+    /// Writes pending events and `events` in one commit, and waits until it is durable. What cannot be stored now
+    /// is tried again while the lease lasts.
+    ///
+    /// # Errors
+    /// [`Halt::Gone`] when the write is fenced or the server stays away for a whole lease.
+    pub async fn write(&self, events: Vec<Event>) -> Result<(), Halt> {
+        let mut all = std::mem::take(&mut *self.pending());
+        all.extend(events);
+        if all.is_empty() {
+            return Ok(());
+        }
+        let give_up = Instant::now() + limits::LEASE.duration();
+        loop {
+            let append = Append { run: self.run.id, epoch: self.run.epoch, events: all.clone() };
+            match (self.worker.link)(append).await {
+                Ok(()) => return Ok(()),
+                Err(Refusal::Unavailable { .. }) if Instant::now() < give_up && !self.stop.is_cancelled() => {
+                    tokio::time::sleep(WRITE_AGAIN).await;
+                }
+                Err(refusal) => return Err(Halt::Gone(refusal)),
+            }
+        }
+    }
+
+    /// The last step, COMPLETING and COMPLETED in one commit.
+    ///
+    /// # Errors
+    /// As [`Host::write`].
+    pub async fn finish(&self, output: Value) -> Result<(), Halt> {
+        self.write(vec![Event::Completing { artifacts: Vec::new() }, Event::Completed { output }]).await
+    }
+
+    /// The one step of an `echo` pack.
+    ///
+    /// # Errors
+    /// As [`Host::step`].
+    pub async fn echo(&self, input: Value) -> Result<Value, Halt> {
+        let spec = StepSpec {
+            index: self.next_index()?,
+            kind: StepKind::Echo,
+            name: "echo".to_owned(),
+            dispatch: Dispatch::Idempotent,
+            request: Value::Null,
+        };
+        let done = Done { value: input, waiting_on: "engine".to_owned(), usage: None, is_error: false };
+        self.step(spec, |_| std::future::ready(Ok(done))).await
+    }
+
+    /// Text of the model as it comes.
+    pub fn chunk(&self, index: u32, attempt: u32, offset: u64, text: &str) {
+        self.worker.hub.chunk(self.run.id, || Live::Chunk { index, attempt, offset, text: text.into() });
+    }
+}
+
+/// The answer of a finished step; another step in its place means that the pack or hale changed under the run.
+fn replayed(step: &Step, spec: &StepSpec) -> Result<Value, Halt> {
+    if step.kind == spec.kind && step.name == spec.name {
+        return Ok(step.result.clone());
+    }
+    let message = format!(
+        "replay step {}: expected {} {}, the journal has {} {}",
+        spec.index,
+        spec.kind.name(),
+        spec.name,
+        step.kind.name(),
+        step.name
+    );
+    Err(Halt::failed(Failure::new(Code::E015, "run.journal_mismatch", "worker", message)))
+}
+
+fn ended(spec: StepSpec, (attempt, took): (u32, Millis), done: Done) -> Event {
+    let StepSpec { index, kind, name, request, .. } = spec;
+    let Done { value, waiting_on, usage, is_error } = done;
+    let step = Step { index, attempt, kind, name, request, result: value, took, waiting_on, usage, is_error };
+    Event::StepEnded { step: Box::new(step) }
+}

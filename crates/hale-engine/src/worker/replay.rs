@@ -1,0 +1,61 @@
+//! The journal read for a replay: which steps are done, which failed how often, which was in flight.
+//!
+//! Read next: [`super::host`].
+
+use hale_core::run::{Dispatch, Event, Record, Step};
+use std::collections::BTreeMap;
+
+/// What a former lease left behind.
+#[derive(Debug, Default)]
+pub struct Replay {
+    done: BTreeMap<u32, Step>,
+    failed: BTreeMap<u32, u32>,
+    in_flight: BTreeMap<u32, Dispatch>,
+    stages: u32,
+}
+
+impl Replay {
+    pub fn of(records: Vec<Record>) -> Self {
+        let mut replay = Self::default();
+        for record in records {
+            match record.event {
+                Event::StepEnded { step } => {
+                    replay.in_flight.remove(&step.index);
+                    replay.done.insert(step.index, *step);
+                }
+                Event::StepFailed { index, attempt, .. } => {
+                    replay.in_flight.remove(&index);
+                    replay.failed.insert(index, attempt);
+                }
+                Event::StepDispatched { index, policy, .. } => {
+                    replay.in_flight.insert(index, policy);
+                }
+                // A person said that the parked step may be repeated.
+                Event::Resolved { .. } => replay.in_flight.clear(),
+                Event::StageCompleted { n, .. } => replay.stages = replay.stages.max(n),
+                _ => {}
+            }
+        }
+        replay
+    }
+
+    /// The step with this index, if its result is in the journal.
+    pub fn done(&self, index: u32) -> Option<&Step> {
+        self.done.get(&index)
+    }
+
+    /// Tries of the step so far that failed.
+    pub fn failed(&self, index: u32) -> u32 {
+        self.failed.get(&index).copied().unwrap_or(0)
+    }
+
+    /// The policy of a step that was dispatched and never heard of.
+    pub fn in_flight(&self, index: u32) -> Option<Dispatch> {
+        self.in_flight.get(&index).copied()
+    }
+
+    /// Named stages that were announced.
+    pub fn stages(&self) -> u32 {
+        self.stages
+    }
+}

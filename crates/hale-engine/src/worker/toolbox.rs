@@ -1,0 +1,135 @@
+//! The tools of one run: what its pack names, inside the folders that it was granted.
+//!
+//! A tool's refusal is an answer that the model may read; only what another try could mend fails the step.
+//! Read next: `hale-sandbox/src/tools.rs`.
+
+use super::host::Done;
+use hale_core::code::Code;
+use hale_core::failure::Failure;
+use hale_core::pack::Manifest;
+use hale_core::retry::RetryClass;
+use hale_core::run::Dispatch;
+use hale_gateway::ToolSpec;
+use hale_sandbox::{Control, Folder, Grant};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub struct Toolbox {
+    granted: Vec<hale_sandbox::ToolSpec>,
+    folders: Arc<Vec<Folder>>,
+}
+
+/// Sets the flag when the call is given up, so that the thread behind it stops too.
+struct Flag(Arc<AtomicBool>);
+
+impl Drop for Flag {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Toolbox {
+    /// Opens the granted folders.
+    ///
+    /// # Errors
+    /// A grant that is malformed, not allowed here, or cannot be opened.
+    pub fn open(manifest: &Manifest, allow: &[Grant]) -> Result<Self, Failure> {
+        let granted: Vec<_> = hale_sandbox::specs()
+            .into_iter()
+            .filter(|spec| manifest.tools.iter().any(|tool| tool == spec.name))
+            .collect();
+        let mut folders = Vec::new();
+        if !granted.is_empty() {
+            for text in &manifest.files {
+                let refused = |error: &(dyn std::error::Error + 'static)| {
+                    let message = format!("open the granted folder {text}");
+                    Failure::new(Code::E013, "pack.grant_refused", "worker", message).caused_by(error)
+                };
+                let grant: Grant = text.parse().map_err(|error| refused(&error))?;
+                let grant = grant.allowed_by(allow).map_err(|error| refused(&error))?;
+                folders.push(Folder::open(&grant).map_err(|error| refused(&error))?);
+            }
+        }
+        Ok(Self { granted, folders: Arc::new(folders) })
+    }
+
+    pub fn names(&self) -> Vec<&'static str> {
+        self.granted.iter().map(|spec| spec.name).collect()
+    }
+
+    /// As the model sees them: dots are not allowed on the wire.
+    pub fn specs(&self) -> Vec<ToolSpec> {
+        let wire = |spec: &hale_sandbox::ToolSpec| ToolSpec {
+            name: spec.name.replace('.', "_"),
+            description: spec.description.to_owned(),
+            parameters: spec.parameters.clone(),
+        };
+        self.granted.iter().map(wire).collect()
+    }
+
+    /// Our name for the name on the wire; an unknown one stays as it is and is refused by the call.
+    pub fn name_of(&self, wire: &str) -> String {
+        let known = self.granted.iter().find(|spec| spec.name.replace('.', "_") == wire);
+        known.map_or_else(|| wire.to_owned(), |spec| spec.name.to_owned())
+    }
+
+    /// What may happen to a call that was in flight at a crash.
+    pub fn dispatch(&self, name: &str) -> Dispatch {
+        match self.granted.iter().find(|spec| spec.name == name) {
+            Some(spec) if spec.idempotent => Dispatch::Idempotent,
+            Some(_) => Dispatch::Park,
+            // Refused without a deed.
+            None => Dispatch::Idempotent,
+        }
+    }
+
+    /// One call on a thread that may block, until its end, its deadline or `stop`.
+    ///
+    /// # Errors
+    /// What another try could mend.
+    pub async fn call(
+        &self,
+        name: String,
+        arguments: Value,
+        deadline: Instant,
+        stop: CancellationToken,
+    ) -> Result<Done, Failure> {
+        let waiting_on = format!("tool:{name}");
+        if !self.granted.iter().any(|spec| spec.name == name) {
+            let granted = self.names().join(", ");
+            let message = format!("call {name}: the pack has no such tool, it has: {granted}");
+            return answered(
+                Err(Failure::new(Code::E013, "tool.not_granted", &waiting_on, message)),
+                waiting_on,
+            );
+        }
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let _flag = Flag(cancelled.clone());
+        let control = Control { deadline: deadline.into_std(), cancelled };
+        let (folders, origin) = (self.folders.clone(), name.clone());
+        let work =
+            tokio::task::spawn_blocking(move || hale_sandbox::call(&name, &arguments, &folders, &control));
+        let result = tokio::select! {
+            () = stop.cancelled() => Err(Failure::new(Code::E011, "run.cancelled", &waiting_on, "finish the call: the run was stopped")),
+            joined = work => match joined {
+                Ok(result) => result.map_err(|error| error.failure(&origin)),
+                Err(error) => Err(Failure::new(Code::E015, "tool.panicked", &waiting_on, "run the tool").caused_by(&error)),
+            },
+        };
+        answered(result, waiting_on)
+    }
+}
+
+fn answered(result: Result<Value, Failure>, waiting_on: String) -> Result<Done, Failure> {
+    match result {
+        Ok(value) => Ok(Done { value, waiting_on, usage: None, is_error: false }),
+        Err(failure) if failure.retry == RetryClass::Never && failure.code != Code::E015 => {
+            let value = json!({ "error": { "code": failure.code, "cause": failure.cause, "message": failure.to_string() } });
+            Ok(Done { value, waiting_on, usage: None, is_error: true })
+        }
+        Err(failure) => Err(failure),
+    }
+}

@@ -1,0 +1,258 @@
+//! Faults by name: what can be injected, where it takes effect, how often it did.
+//!
+//! Guarantees: a fault that cannot take effect here is refused with the reason; every fault counts its hits; an
+//! injected fault ends by its time or by `clear`, and clearing is never a fix.
+//! Leaves to others: whether injecting is allowed at all (`hale/src/http/chaos.rs`).
+//! Read next: [`disk`], [`remote`].
+
+mod disk;
+mod remote;
+
+use crate::sim::control::{Control, Fault, FaultSpec};
+use hale_core::code::Code;
+use hale_core::failure::Failure;
+use hale_core::id::FaultId;
+use hale_core::time::{Millis, Timestamp};
+use hale_engine::Engine;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use remote::Remote;
+
+/// A fault that can be injected: its id, what it does, and the cause that hale should find.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    pub fault: &'static str,
+    pub does: &'static str,
+    pub finds: &'static str,
+}
+
+/// Every fault of the lab.
+pub const KNOWN: [Known; 6] = [
+    Known { fault: "llm.rate_limit", does: "the simulated model answers 429", finds: "llm.rate_limited" },
+    Known { fault: "llm.key_refuse", does: "the simulated model answers 401", finds: "llm.key_refused" },
+    Known { fault: "llm.slow", does: "the simulated model waits before it answers", finds: "run.model_slow" },
+    Known {
+        fault: "tool.loop",
+        does: "the simulated model repeats one tool call for ever",
+        finds: "run.tool_loop",
+    },
+    Known {
+        fault: "worker.kill_all",
+        does: "the embedded worker ends as in a crash",
+        finds: "queue.no_live_worker",
+    },
+    Known {
+        fault: "disk.fill",
+        does: "a file fills the data folder's file system",
+        finds: "store.disk_full",
+    },
+];
+
+/// The model that faults hit unless told otherwise.
+const MODEL: &str = "small";
+/// How long a fault of a model holds unless told otherwise.
+const SPAN: Millis = Millis::seconds(120);
+/// First token of `llm.slow`: longer than any default limit.
+const SLOW: Millis = Millis::seconds(90);
+
+/// An injected fault as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Injected {
+    pub id: FaultId,
+    pub fault: &'static str,
+    pub target: String,
+    pub since: Timestamp,
+    pub until: Option<Timestamp>,
+    /// Times that it took effect.
+    pub hits: u64,
+}
+
+/// Where the simulated models are.
+#[derive(Clone, Debug)]
+pub enum SimAt {
+    /// In this process.
+    Here(Control),
+    /// In another one, steered over its socket.
+    There(Remote),
+    /// Models are real: their faults cannot be injected.
+    Nowhere,
+}
+
+#[derive(Clone, Debug)]
+enum Held {
+    Model(u64),
+    Worker { slots: u32 },
+    Disk(disk::Fill),
+}
+
+/// The lab of one server.
+pub struct Lab {
+    engine: Engine,
+    sim: SimAt,
+    faults: Mutex<BTreeMap<FaultId, (Injected, Held)>>,
+}
+
+impl Lab {
+    pub fn new(engine: Engine, sim: SimAt) -> Self {
+        Self { engine, sim, faults: Mutex::default() }
+    }
+
+    fn faults(&self) -> MutexGuard<'_, BTreeMap<FaultId, (Injected, Held)>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a fault happen, for `span` if given.
+    ///
+    /// # Errors
+    /// E010 for an unknown fault, E002 for a bad parameter, E011 where it cannot take effect.
+    pub async fn inject(
+        &self,
+        fault: &str,
+        span: Option<Millis>,
+        params: BTreeMap<String, String>,
+    ) -> Result<Injected, Failure> {
+        let Some(known) = KNOWN.iter().find(|known| known.fault == fault) else {
+            let names: Vec<&str> = KNOWN.iter().map(|known| known.fault).collect();
+            return Err(refused(Code::E010, format!("find fault {fault}: there are {}", names.join(", "))));
+        };
+        let now = self.engine.now();
+        let (target, span, held) = match known.fault {
+            "worker.kill_all" => self.kill_workers(span).await?,
+            "disk.fill" => self.fill_disk(span)?,
+            _ => self.model_fault(known.fault, span, &params).await?,
+        };
+        let hits = u64::from(!matches!(held, Held::Model(_)));
+        let id = FaultId::mint(
+            now,
+            u128::from(self.faults().len() as u64) << 64 | u128::from(now.0.unsigned_abs()),
+        );
+        let injected =
+            Injected { id, fault: known.fault, target, since: now, until: span.map(|span| now + span), hits };
+        self.faults().insert(id, (injected.clone(), held));
+        Ok(injected)
+    }
+
+    async fn model_fault(
+        &self,
+        fault: &str,
+        span: Option<Millis>,
+        params: &BTreeMap<String, String>,
+    ) -> Result<(String, Option<Millis>, Held), Failure> {
+        let span = span.unwrap_or(SPAN);
+        let model = params.get("model").map_or(MODEL, |model| model.trim_start_matches("sim/"));
+        let wait: Millis = match params.get("wait") {
+            Some(text) => text
+                .parse()
+                .map_err(|error: hale_core::time::Error| refused(Code::E002, error.to_string()))?,
+            None => SLOW,
+        };
+        let fault = match fault {
+            "llm.rate_limit" => Fault::RateLimit { retry_after: Some(span.0.div_ceil(1000)) },
+            "llm.key_refuse" => Fault::KeyRefused,
+            "llm.slow" => Fault::Slow { first_token_ms: wait.0, per_chunk_ms: 0 },
+            _ => Fault::LoopTools,
+        };
+        let spec = FaultSpec::from(fault).on(model).lasting(span.duration());
+        let id = match &self.sim {
+            SimAt::Here(control) => {
+                control.set(spec).map_err(|error| refused(Code::E011, error.to_string()))?
+            }
+            SimAt::There(remote) => remote.set(&spec).await?,
+            SimAt::Nowhere => {
+                let why = "inject a fault of a model: no simulated provider runs here, and a real one cannot be made to fail";
+                return Err(refused(Code::E011, why.to_owned()));
+            }
+        };
+        Ok((format!("sim/{model}"), Some(span), Held::Model(id)))
+    }
+
+    async fn kill_workers(&self, span: Option<Millis>) -> Result<(String, Option<Millis>, Held), Failure> {
+        let slots = self.engine.config().embedded_slots.max(1);
+        match self.engine.kill_embedded("killed by the lab").await {
+            Some(id) => Ok((id.to_string(), span, Held::Worker { slots })),
+            None => Err(refused(Code::E011, "kill the embedded worker: there is none".to_owned())),
+        }
+    }
+
+    fn fill_disk(&self, span: Option<Millis>) -> Result<(String, Option<Millis>, Held), Failure> {
+        let dir = &self.engine.config().data;
+        let fill = disk::Fill::begin(dir)?;
+        Ok((dir.display().to_string(), span, Held::Disk(fill)))
+    }
+
+    /// What is injected now, oldest first; faults whose time is over are left out.
+    pub fn list(&self) -> Vec<Injected> {
+        let now = self.engine.now();
+        let faults = self.faults();
+        let live = faults.values().filter(|(injected, _)| injected.until.is_none_or(|until| until > now));
+        live.map(|(injected, held)| Injected {
+            hits: self.hits(held).unwrap_or(injected.hits),
+            ..injected.clone()
+        })
+        .collect()
+    }
+
+    fn hits(&self, held: &Held) -> Option<u64> {
+        match (held, &self.sim) {
+            (Held::Model(id), SimAt::Here(control)) => Some(control.hits(*id)),
+            (Held::Model(id), SimAt::There(remote)) => remote.hits(*id),
+            _ => None,
+        }
+    }
+
+    /// Ends one fault.
+    ///
+    /// # Errors
+    /// E010 when there is none of this id.
+    pub async fn clear(&self, id: FaultId) -> Result<Injected, Failure> {
+        let held = self.faults().remove(&id);
+        let Some((injected, held)) = held else {
+            return Err(refused(Code::E010, format!("find fault {id}: see hale chaos list")));
+        };
+        let hits = self.hits(&held).unwrap_or(injected.hits);
+        match held {
+            Held::Model(fault) => match &self.sim {
+                SimAt::Here(control) => drop(control.clear(fault)),
+                SimAt::There(remote) => remote.clear(fault).await?,
+                SimAt::Nowhere => {}
+            },
+            Held::Worker { slots } => drop(self.engine.start_embedded(slots).await?),
+            Held::Disk(fill) => fill.end()?,
+        }
+        Ok(Injected { hits, ..injected })
+    }
+
+    /// Ends all faults.
+    ///
+    /// # Errors
+    /// The first that could not be ended.
+    pub async fn clear_all(&self) -> Result<Vec<Injected>, Failure> {
+        let ids: Vec<FaultId> = self.faults().keys().copied().collect();
+        let mut ended = Vec::with_capacity(ids.len());
+        for id in ids {
+            ended.push(self.clear(id).await?);
+        }
+        Ok(ended)
+    }
+
+    /// Ends faults whose time is over; models end theirs by themselves.
+    pub async fn sweep(&self) {
+        let now = self.engine.now();
+        let over = |injected: &Injected| injected.until.is_some_and(|until| until <= now);
+        let ids: Vec<FaultId> = self
+            .faults()
+            .values()
+            .filter(|(injected, _)| over(injected))
+            .map(|(injected, _)| injected.id)
+            .collect();
+        for id in ids {
+            // A fault that cannot be ended now is tried again at the next sweep.
+            let _ = self.clear(id).await;
+        }
+    }
+}
+
+pub(crate) fn refused(code: Code, message: String) -> Failure {
+    Failure::new(code, "chaos.refused", "lab", message)
+}
