@@ -89,7 +89,7 @@ impl fmt::Display for Millis {
             // The guides speak of their one minute in seconds: `Execution timeout exceeded (60s)`.
             60_000 => f.write_str("60s"),
             60_000..3_600_000 if s.is_multiple_of(60) => write!(f, "{}m", s / 60),
-            60_000..3_600_000 => write!(f, "{}m {:02}s", s / 60, s % 60),
+            60_001..3_600_000 => write!(f, "{}m {:02}s", s / 60, s % 60),
             3_600_000..86_400_000 => write!(f, "{}h {:02}m", s / 3600, s / 60 % 60),
             _ => write!(f, "{}d {:02}h", s / 86_400, s / 3600 % 24),
         }

@@ -221,8 +221,8 @@ fn span(location: Location, base: usize, text: &str) -> Span {
         begin + text[begin..].chars().take(column - 1).map(char::len_utf8).sum::<usize>()
     };
     let of = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok());
-    let from = of(location.span().byte_offset().map(Into::into)).unwrap_or_else(by_line).min(text.len());
-    let length = of(location.span().byte_len().map(Into::into)).unwrap_or(0);
+    let from = of(location.span().byte_offset()).unwrap_or_else(by_line).min(text.len());
+    let length = of(location.span().byte_len()).unwrap_or(0);
     let to = (from + length).min(text.len());
     // A block or a text over many lines is pointed at by its first line.
     let first_line = text.get(from..to).and_then(|part| part.find('\n')).map_or(to, |length| from + length);

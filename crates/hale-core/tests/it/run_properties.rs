@@ -61,6 +61,14 @@ fn check(before: &Run, event: &Event, after: &Run, effects: &[Effect]) {
     assert!(after.spent >= before.spent, "time spent never falls");
     assert!(after.steps >= before.steps && after.leases_lost >= before.leases_lost);
     assert!(before.cancel.is_none() || after.cancel.is_some(), "a cancellation is not forgotten");
+    match event {
+        Event::Leased { epoch, .. } => assert_eq!(*epoch, before.epoch + 1, "a lease is the next epoch"),
+        Event::LeaseLost { worker, epoch, .. } | Event::Released { worker, epoch } => {
+            let holder = before.lease().map(|lease| (lease.worker, lease.epoch));
+            assert_eq!(holder, Some((*worker, *epoch)), "only the holder's lease can end");
+        }
+        _ => {}
+    }
     if before.is_terminal() {
         assert!(matches!(event, Event::Fenced { .. }), "{} after the end", event.name());
         assert_eq!(before.state, after.state);
