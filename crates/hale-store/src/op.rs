@@ -4,7 +4,7 @@
 //! comes here, except a [`Op::Claim`], where the store finds the runs and asks core for each.
 //! Read next: [`crate::row`], what can be read.
 
-use crate::Error;
+use crate::{Error, Hash};
 use crate::row::{AuditRow, KeyRow, PackRow, WorkerRow};
 use hale_core::id::{RunId, WorkerId};
 use hale_core::run::event::Artifact;
@@ -106,8 +106,14 @@ impl Op {
     /// Refuses what no correct caller sends: a journal with gaps would be found only when it is needed.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self {
-            Op::Insert(insert) => dense(&insert.run, 0, &insert.records),
-            Op::Update(update) => dense(&update.run, update.was, &update.records),
+            Op::Insert(insert) => {
+                dense(&insert.run, 0, &insert.records)?;
+                hashes(named(&insert.records, &[]))
+            }
+            Op::Update(update) => {
+                dense(&update.run, update.was, &update.records)?;
+                hashes(named(&update.records, &update.artifacts))
+            }
             _ => Ok(()),
         }
     }
@@ -127,6 +133,15 @@ fn dense(run: &Run, was: u64, records: &[Record]) -> Result<(), Error> {
     let found: Vec<u64> = records.iter().map(|record| record.seq).collect();
     let problem = format!("run {}: records {expected:?} were due, {found:?} came", run.id);
     Err(Error::Malformed { problem })
+}
+
+fn hashes<'a>(mut artifacts: impl Iterator<Item = &'a Artifact>) -> Result<(), Error> {
+    match artifacts.find(|artifact| artifact.hash.parse::<Hash>().is_err()) {
+        None => Ok(()),
+        Some(Artifact { name, hash, .. }) => {
+            Err(Error::Malformed { problem: format!("artifact {name}: {hash:?} is no BLAKE3 hash") })
+        }
+    }
 }
 
 /// Every artifact that a commit names, those of its `Completing` events and those beside them.

@@ -30,6 +30,8 @@ pub struct Options {
     pub disk: Arc<dyn Disk>,
     /// Another SQLite VFS than the system's: the tests' power cut.
     pub vfs: Option<&'static str>,
+    /// Frames of the WAL (of 4 KiB) after which it is checkpointed although work waits.
+    pub wal_frames: u32,
     #[doc(hidden)]
     pub synchronous: Synchronous,
 }
@@ -44,6 +46,7 @@ impl Default for Options {
             ballast_bytes: limits::BALLAST_BYTES,
             disk: Arc::new(OsDisk),
             vfs: None,
+            wal_frames: WAL_FRAMES,
             synchronous: Synchronous::Full,
         }
     }
@@ -58,6 +61,8 @@ pub enum Synchronous {
     PlantedOff,
 }
 
+/// 16 MiB: long enough that a page is checkpointed once for many commits, short enough to recover in a moment.
+const WAL_FRAMES: u32 = 4096;
 /// Statements that one connection keeps prepared; more than the store has.
 const STATEMENTS: usize = 96;
 /// KiB of page cache of the writer: the right edges of all trees, and a claim's pages.

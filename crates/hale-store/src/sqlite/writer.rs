@@ -26,9 +26,7 @@ use tokio::sync::oneshot;
 
 /// Batches that may wait for the disk: the engine has one under way, workers and upkeep a few.
 const WAITING: usize = 4096;
-/// Frames of the WAL (of 4 KiB) after which it is checkpointed although work waits: 16 MiB.
-const WAL_FRAMES: i64 = 4096;
-/// The same on a full disk, where a long WAL is what we cannot afford: 1 MiB.
+/// Frames of the WAL after which it is checkpointed on a full disk, where a long WAL is what we cannot afford.
 const WAL_FRAMES_FULL: i64 = 256;
 /// Nothing came for this long: time for upkeep.
 const IDLE: Duration = Duration::from_millis(100);
@@ -52,7 +50,7 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    pub(super) fn start(conn: Connection, ballast: Ballast, options: &Options) -> Result<Self, Error> {
+    pub(super) fn start(mut conn: Connection, ballast: Ballast, options: &Options) -> Result<Self, Error> {
         conn.wal_hook(Some(count_frames)).map_err(Error::upkeep("watch the WAL of"))?;
         let (commands, inbox) = bounded(WAITING);
         let mut writer = Writer {
@@ -306,7 +304,8 @@ impl Writer {
     }
 
     fn checkpoint_when_long(&mut self) {
-        let bound = if self.ballast.intake() == Intake::Full { WAL_FRAMES_FULL } else { WAL_FRAMES };
+        let usual = i64::from(self.options.wal_frames);
+        let bound = if self.ballast.intake() == Intake::Full { usual.min(WAL_FRAMES_FULL) } else { usual };
         if self.frames_unchecked() >= bound {
             self.checkpoint("PASSIVE");
         }
