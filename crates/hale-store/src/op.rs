@@ -4,8 +4,8 @@
 //! comes here, except a [`Op::Claim`], where the store finds the runs and asks core for each.
 //! Read next: [`crate::row`], what can be read.
 
-use crate::{Error, Hash};
 use crate::row::{AuditRow, KeyRow, PackRow, WorkerRow};
+use crate::{Error, Hash};
 use hale_core::id::{RunId, WorkerId};
 use hale_core::run::event::Artifact;
 use hale_core::run::{Effect, Event, Priority, Record, Run};

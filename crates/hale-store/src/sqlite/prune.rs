@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 /// Runs forgotten in one commit: some milliseconds of the writer's time, less than a megabyte of WAL for small runs.
 const CHUNK: u64 = 200;
+/// Pages given back in one commit: 2 MiB, so that a full disk's ballast suffices for its WAL.
+const SHRINK: u32 = 512;
 /// Runs measured to estimate what pruning would free.
 const SAMPLE: u64 = 500;
 
@@ -44,7 +46,7 @@ impl Sqlite {
         if all {
             pruned.bytes += self.sweep_blobs()?;
         }
-        self.writer()?.ask(|reply| Command::Shrink { reply })?;
+        while self.writer()?.ask(|reply| Command::Shrink { reply })? > 0 {}
         Ok(pruned)
     }
 
@@ -133,6 +135,18 @@ fn forget(conn: &Connection, ended: &Ended) -> rusqlite::Result<Gone> {
 fn body_bytes(conn: &Connection, n: i64) -> rusqlite::Result<i64> {
     conn.prepare_cached("SELECT coalesce(sum(octet_length(body)), 0) FROM bodies WHERE at >= ?1 AND at < ?2")?
         .query_row(bodies_of(n), |row| row.get(0))
+}
+
+/// Cuts free pages off the file; answers how many are left.
+pub(super) fn shrink(conn: &Connection) -> Result<i64, Error> {
+    let shrunk = || {
+        let mut cut = conn.prepare(&format!("PRAGMA incremental_vacuum({SHRINK})"))?;
+        // One row a page; nothing happens to a page whose row is not asked for.
+        let mut pages = cut.query([])?;
+        while pages.next()?.is_some() {}
+        conn.query_row("PRAGMA freelist_count", [], |row| row.get(0))
+    };
+    shrunk().map_err(Error::upkeep("shrink"))
 }
 
 /// What pruning would free: the runs are counted, their bytes are estimated from the oldest of them.

@@ -40,7 +40,7 @@ type Answer = Result<Vec<OpResult>, Error>;
 pub(super) enum Command {
     Apply { batch: Vec<Op>, reply: oneshot::Sender<Answer> },
     Prune { before: Timestamp, runs_max: u64, reply: Sender<Result<Vec<prune::Gone>, Error>> },
-    Shrink { reply: Sender<Result<(), Error>> },
+    Shrink { reply: Sender<Result<i64, Error>> },
 }
 
 /// The way to the writer; dropping it lets the writer finish and waits for it.
@@ -353,12 +353,16 @@ impl Writer {
         pruned
     }
 
-    /// Gives what pruning freed back to the file system.
-    fn shrink(&mut self) -> Result<(), Error> {
-        let shrunk = self.conn.execute_batch("PRAGMA incremental_vacuum").map_err(Error::upkeep("shrink"));
+    /// Gives some of what pruning freed back to the file system; answers the pages that are left to give back.
+    fn shrink(&mut self) -> Result<i64, Error> {
+        if self.broken {
+            return Err(Error::SyncFailed);
+        }
+        let shrunk = prune::shrink(&self.conn);
         if let Err(error) = &shrunk {
             self.check_sync(error);
         }
+        // Cuts the WAL as well: the room that it takes is part of what was freed.
         self.checkpoint("TRUNCATE");
         shrunk
     }

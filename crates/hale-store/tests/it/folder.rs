@@ -1,1 +1,118 @@
-//! Follows.
+//! The data folder: one process at a time, files of ours only, no newer schema.
+
+use crate::world::*;
+use hale_store::{Error, Folder, Sqlite, Store};
+
+#[test]
+fn a_held_folder_names_its_holder() {
+    let dir = tempfile::tempdir().unwrap();
+    let held = Folder::lock(dir.path()).unwrap();
+    let error = Folder::lock(dir.path()).unwrap_err();
+    let Error::Locked { pid, .. } = &error else { panic!("{error}") };
+    assert_eq!(*pid, std::process::id());
+    assert!(error.fix().unwrap().contains(&pid.to_string()));
+    assert_eq!(Folder::holder(dir.path()).unwrap().map(|holder| holder.pid), Some(std::process::id()));
+    drop(held);
+    assert_eq!(Folder::holder(dir.path()).unwrap(), None);
+    Folder::lock(dir.path()).unwrap();
+}
+
+#[test]
+fn a_folder_is_made_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::lock(&dir.path().join("a/b")).unwrap();
+    assert_eq!(std::fs::metadata(folder.dir()).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn an_open_store_keeps_its_folder_until_it_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), small());
+    assert!(matches!(Folder::lock(dir.path()), Err(Error::Locked { .. })));
+    drop(store);
+    open(dir.path(), small());
+}
+
+fn change(dir: &std::path::Path, sql: &str) {
+    rusqlite::Connection::open(dir.join("hale.db")).unwrap().execute_batch(sql).unwrap();
+}
+
+fn refused(dir: &std::path::Path) -> Error {
+    Sqlite::open(Folder::lock(dir).unwrap(), small()).err().expect("the store must not open")
+}
+
+#[test]
+fn a_newer_database_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path(), small()));
+    change(dir.path(), "PRAGMA user_version = 99");
+    let error = refused(dir.path());
+    assert!(matches!(error, Error::Newer { found: 99, .. }), "{error}");
+    assert!(error.fix().unwrap().contains("newer hale"));
+    assert!(matches!(Sqlite::open_readonly_copy(dir.path()), Err(Error::Newer { .. })));
+}
+
+#[test]
+fn a_foreign_file_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    change(dir.path(), "CREATE TABLE theirs(x); INSERT INTO theirs VALUES(1)");
+    let before = std::fs::read(dir.path().join("hale.db")).unwrap();
+    assert!(matches!(refused(dir.path()), Error::Foreign { .. }));
+    assert_eq!(std::fs::read(dir.path().join("hale.db")).unwrap(), before);
+    std::fs::write(dir.path().join("hale.db"), "not a database, but longer than a header of one ".repeat(99))
+        .unwrap();
+    assert!(matches!(refused(dir.path()), Error::Open { .. }));
+}
+
+#[test]
+fn a_store_that_died_opens_with_everything_it_answered() {
+    let (dir, dead) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(dir.path(), small());
+    let life = wish(1).accepted().leased();
+    apply(&store, vec![life.insert()]);
+    // What a SIGKILL leaves: the files as they are, and nobody who holds them.
+    for name in ["hale.db", "hale.db-wal"] {
+        std::fs::copy(dir.path().join(name), dead.path().join(name)).unwrap();
+    }
+    let before = std::fs::read(dead.path().join("hale.db-wal")).unwrap();
+    let copy = Sqlite::open_readonly_copy(dead.path()).unwrap();
+    assert_eq!(copy.run(life.run.id).unwrap().unwrap().run, life.run);
+    assert!(matches!(wait(copy.apply(vec![life.insert()])), Err(Error::ReadOnly)));
+    assert_eq!(std::fs::read(dead.path().join("hale.db-wal")).unwrap(), before, "reading changed the folder");
+    assert_eq!(open(dead.path(), small()).run(life.run.id).unwrap().unwrap().run, life.run);
+    // And of a server that is alive, or hung.
+    let live = Sqlite::open_readonly_copy(dir.path()).unwrap();
+    assert_eq!(live.run(life.run.id).unwrap().unwrap().run, life.run);
+}
+
+#[test]
+fn the_guides_sql_runs_as_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), small());
+    let life = wish(1).accepted().leased().stepped().failed();
+    apply(&store, vec![life.insert(), wish(2).accepted().insert()]);
+    drop(store);
+    let conn = rusqlite::Connection::open(dir.path().join("hale.db")).unwrap();
+    let id = life.run.id.to_string();
+    // covers: OL-106
+    let (goal, status): (String, String) = conn
+        .query_row(
+            &format!(
+                "SELECT task_id, goal, status, created_at, updated_at FROM tasks WHERE task_id = '{id}'"
+            ),
+            [],
+            |row| Ok((row.get(1)?, row.get(2)?)),
+        )
+        .unwrap();
+    assert_eq!((goal.as_str(), status.as_str()), (r#"{"name":"Ada"}"#, "failed"));
+    // covers: OL-107
+    let sql = format!("SELECT * FROM action_log WHERE task_id = '{id}' ORDER BY timestamp DESC");
+    let mut find = conn.prepare(&sql).unwrap();
+    let types: Vec<String> =
+        find.query_map([], |row| row.get("action_type")).unwrap().map(Result::unwrap).collect();
+    assert_eq!(types, ["failed", "step_ended", "initialized", "leased", "accepted"]);
+    let pending: i64 =
+        conn.query_row("SELECT count(*) FROM tasks WHERE status = 'pending'", [], |row| row.get(0)).unwrap();
+    assert_eq!(pending, 1);
+}

@@ -11,7 +11,7 @@ use crate::world::*;
 use hale_core::fault::{Deed as Fault, Point};
 use hale_core::id::RunId;
 use hale_core::run::event::Artifact;
-use hale_core::run::{Event, Priority, State};
+use hale_core::run::{Priority, State};
 use hale_core::time::Timestamp;
 use hale_store::sqlite::Synchronous;
 use hale_store::{Folder, Op, OpResult, Options, Sqlite, Store};
