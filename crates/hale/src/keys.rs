@@ -103,7 +103,7 @@ impl ServerKey {
         let mut text = String::new();
         let read = file
             .metadata()
-            .and_then(|about| file.by_ref().take(128).read_to_string(&mut text).map(|_| about));
+            .and_then(|about| (&mut file).take(128).read_to_string(&mut text).map(|_| about));
         let mode = match read {
             Ok(about) => about.mode() & 0o777,
             Err(source) => return Err(Error::File { what: "read", path, source }),

@@ -82,7 +82,8 @@ pub struct RecordShape {
 pub struct VerdictShape {
     /// `hale.verdict/1`
     schema: String,
-    subject: Value,
+    /// `system` or `run:ID`.
+    subject: String,
     /// Milliseconds since 1970.
     taken_at: i64,
     /// Symptoms that were looked for.

@@ -1,0 +1,26 @@
+//! `hale packs enable NAME`: lets new runs start again.
+
+use crate::cli::ctx::Ctx;
+use crate::client::escape;
+use crate::exit::{Error, Exit};
+use crate::wire::PackView;
+use serde_json::json;
+
+/// Let new runs of a pack start again
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hale packs enable log-triage")]
+pub struct Args {
+    /// Name of the pack
+    name: String,
+}
+
+pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
+    let path = format!("/api/v1/packs/{}/enable", escape(&args.name));
+    let pack: PackView = ctx.client().await?.post(path, &json!({})).await?;
+    ctx.screen.one(&pack, &pack.name, |look| {
+        format!("{}\n", look.good(&format!("enabled {}@{}", pack.name, pack.version)))
+    });
+    Ok(Exit::Done)
+}

@@ -1,0 +1,120 @@
+//! `hale worker`: a process that executes runs of a server, over the batched worker protocol.
+//!
+//! Guarantees: it never opens the store; a lease that it could not renew is not used any more; Ctrl-C drains.
+//! Leaves to others: what a run is (`hale-engine/src/worker.rs`), the wire ([`link`]).
+//! Read next: [`link`].
+
+mod link;
+
+use super::ctx::Ctx;
+use crate::config::Config;
+use crate::config::value::LogLevel;
+use crate::exit::{Error, Exit};
+use crate::logs::{self, Terminal};
+use hale_core::id::WorkerId;
+use hale_core::limits;
+use hale_engine::facade::hostname;
+use hale_engine::facade::workers::Welcome;
+use hale_engine::input::Hello;
+use hale_engine::live::Hub;
+use hale_engine::worker::Worker;
+use hale_engine::{Clock, tasks};
+use hale_gateway::Gateway;
+use hale_gateway::call::{KeySource, ProviderConfig, Timeouts};
+use link::Server;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Execute runs of a server in this process
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hale worker
+  hale worker --url http://127.0.0.1:8080 --slots 8")]
+pub struct Args {
+    /// Runs executed at the same time [default: worker.concurrency]
+    #[arg(long)]
+    pub slots: Option<u32>,
+}
+
+pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
+    let config = ctx.config(Vec::new(), None)?;
+    logs::install_terminal(Terminal::Lines(
+        config.settings.log_format,
+        config.settings.log_level.max(LogLevel::Info),
+    ));
+    let slots = args.slots.unwrap_or(config.settings.worker_concurrency);
+    if slots == 0 || slots > limits::WORKER_CONCURRENCY_MAX {
+        let message = format!(
+            "start a worker with {slots} slots: between 1 and {} are allowed",
+            limits::WORKER_CONCURRENCY_MAX
+        );
+        return Err(Error::new(Exit::InvalidInput, message));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("hale-worker").build();
+    let runtime = runtime.map_err(|error| Error::new(Exit::Failed, "start the runtime").caused_by(&error))?;
+    let done = runtime.block_on(work(slots, &config, ctx));
+    runtime.shutdown_background();
+    done.map(|()| Exit::Done)
+}
+
+async fn work(slots: u32, config: &Config, ctx: &mut Ctx) -> Result<(), Error> {
+    let client = Arc::new(ctx.client().await?);
+    let clock = Clock::start();
+    let mut chance = [0u8; 16];
+    getrandom::fill(&mut chance).map_err(|error| Error::new(Exit::Failed, format!("draw an id: {error}")))?;
+    let id = WorkerId::mint(clock.now(), u128::from_le_bytes(chance));
+    let hello =
+        Hello { id, kind: hale_store::WorkerKind::Process, host: hostname(), pid: std::process::id(), slots };
+    let welcome: Welcome = client.post("/api/v1/workers", &hello).await?;
+    let gateway = gateway(config, &welcome, clock)?;
+    let server = Server::new(client.clone(), hello);
+    let (writes, written) = mpsc::channel(limits::INBOX);
+    let mut worker = Worker::new(id, link::link(writes), Arc::new(gateway), Hub::default(), clock);
+    worker.files_allow.clone_from(&config.settings.files_allow);
+    worker.model_timeout = config.settings.model_timeout;
+    let worker = Arc::new(worker);
+    let (orders, received) = mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    tasks::spawn("worker-writes", server.clone().write(worker.clone(), written));
+    tasks::spawn("worker-polls", server.clone().poll(worker.clone(), orders, stop.clone()));
+    tasks::spawn("worker", worker.clone().work(received, stop.child_token()));
+    ctx.screen
+        .note(&format!("worker {id} executes up to {slots} runs of {}; Ctrl-C drains", client.address()));
+    end_asked().await;
+    ctx.screen.note("draining");
+    server.drain(&worker).await;
+    stop.cancel();
+    Ok(())
+}
+
+async fn end_asked() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        },
+        _ => std::future::pending().await,
+    }
+}
+
+/// Providers as the server names them; keys are this process's own.
+fn gateway(config: &Config, welcome: &Welcome, clock: Clock) -> Result<Gateway, Error> {
+    let gateway = Gateway::new(config.secrets(), Arc::new(move || clock.now()));
+    let timeouts = Timeouts { first_chunk: config.settings.model_timeout.duration(), ..Timeouts::default() };
+    let provider = |(name, url): (&String, &String)| ProviderConfig {
+        name: name.clone(),
+        base_url: url.clone(),
+        key: match name.as_str() {
+            "sim" => KeySource::NotNeeded,
+            "openai" => KeySource::Required(name.clone()),
+            _ => KeySource::Optional(name.clone()),
+        },
+        timeouts,
+    };
+    let providers = welcome.providers.iter().map(provider).collect();
+    gateway.configure(providers).map_err(|error| Error::failed(&error.failure()))?;
+    Ok(gateway)
+}

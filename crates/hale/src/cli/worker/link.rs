@@ -1,0 +1,125 @@
+//! The worker's end of the wire: one long poll for orders, one batch of writes at a time.
+//!
+//! A write that the server could not take is answered as unavailable, and the run tries again while its lease lasts;
+//! a server that does not know us any more (it was restarted) is joined again under the same incarnation.
+//! Read next: `hale-engine/src/facade/workers.rs`, the other end.
+
+use crate::client::{Ask, Client};
+use crate::exit::{Error, Exit};
+use hale_core::limits;
+use hale_engine::facade::workers::{Sync, Synced, Welcome};
+use hale_engine::input::{Append, Hello, Refusal};
+use hale_engine::worker::{Link, Orders, Worker};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// Writes in one request.
+const BATCH: usize = 64;
+/// How long the server may keep a poll.
+const POLL: Duration = Duration::from_secs(4);
+/// Between two tries when the server is away.
+const AGAIN: Duration = Duration::from_millis(300);
+
+/// A write and who waits for its answer.
+pub struct Write {
+    append: Append,
+    reply: oneshot::Sender<Result<(), Refusal>>,
+}
+
+/// The link of a worker in a process of its own.
+pub fn link(writes: mpsc::Sender<Write>) -> Link {
+    Arc::new(move |append| {
+        let writes = writes.clone();
+        Box::pin(async move {
+            let unavailable = || Refusal::Unavailable { why: "the worker ends".to_owned() };
+            let (reply, answer) = oneshot::channel();
+            writes.send(Write { append, reply }).await.map_err(|_| unavailable())?;
+            answer.await.map_err(|_| unavailable())?
+        })
+    })
+}
+
+/// The server as this worker sees it.
+#[derive(Clone)]
+pub struct Server {
+    client: Arc<Client>,
+    hello: Arc<Hello>,
+}
+
+impl Server {
+    pub fn new(client: Arc<Client>, hello: Hello) -> Self {
+        Self { client, hello: Arc::new(hello) }
+    }
+
+    async fn sync(&self, sync: &Sync, wait: Duration) -> Result<Synced, Error> {
+        let path = format!("/api/v1/workers/{}/sync", self.hello.id);
+        let result = self.client.ask(Ask::post(path, sync).patient(wait)).await;
+        if let Err(error) = &result
+            && error.exit == Exit::NotFound
+        {
+            // The server began anew and has forgotten us.
+            let joined: Result<Welcome, Error> = self.client.post("/api/v1/workers", &*self.hello).await;
+            if joined.is_ok() {
+                tracing::info!(event = "worker_joined", "joined again as {}", self.hello.id);
+            }
+        }
+        result
+    }
+
+    /// Sends writes in batches until their sender is gone.
+    pub async fn write(self, worker: Arc<Worker>, mut writes: mpsc::Receiver<Write>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while writes.recv_many(&mut batch, BATCH).await > 0 {
+            let appends = batch.iter().map(|write| write.append.clone()).collect();
+            let sync = Sync { holds: worker.holds(), appends, wait_ms: 0 };
+            let results = match self.sync(&sync, Duration::ZERO).await {
+                Ok(synced) => synced.results,
+                Err(error) => {
+                    let why = error.message.clone();
+                    vec![Err(Refusal::Unavailable { why }); batch.len()]
+                }
+            };
+            for (write, result) in batch.drain(..).zip(results) {
+                let _ = write.reply.send(result);
+            }
+        }
+    }
+
+    /// Asks for orders until `stop`.
+    pub async fn poll(self, worker: Arc<Worker>, orders: Orders, stop: CancellationToken) {
+        loop {
+            let wait_ms = u64::try_from(POLL.as_millis()).unwrap_or(u64::MAX);
+            let sync = Sync { holds: worker.holds(), appends: Vec::new(), wait_ms };
+            let polled = tokio::select! {
+                () = stop.cancelled() => return,
+                polled = self.sync(&sync, POLL) => polled,
+            };
+            match polled {
+                Ok(synced) => {
+                    for order in synced.orders {
+                        if orders.send(order).is_err() {
+                            return;
+                        }
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(event = "worker_poll_failed", error = %error.message, "no orders: the server did not answer");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// Takes no more work and waits for what is in hand, at most [`limits::DRAIN`].
+    pub async fn drain(&self, worker: &Worker) {
+        let path = format!("/api/v1/workers/{}/drain", self.hello.id);
+        let _: Result<Value, Error> = self.client.post(path, &serde_json::json!({})).await;
+        let give_up = tokio::time::Instant::now() + limits::DRAIN.duration();
+        while !worker.holds().is_empty() && tokio::time::Instant::now() < give_up {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}

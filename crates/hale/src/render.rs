@@ -1,0 +1,22 @@
+//! What people see.
+//!
+//! Guarantees: answers go to stdout and everything else to stderr; colour never carries meaning alone; ids are never
+//! wrapped, cut or followed by a full stop; what a renderer makes is a text, so that a test can look at it.
+//! Leaves to others: fetching what is shown.
+//! Read next: [`screen`], then [`run`].
+
+pub mod diagnosis;
+pub mod error;
+pub mod live;
+pub mod pack;
+pub mod paint;
+pub mod run;
+pub mod screen;
+pub mod status;
+pub mod step;
+pub mod table;
+pub mod when;
+
+pub use paint::{Look, Tone};
+pub use screen::{Format, Screen};
+pub use table::Table;

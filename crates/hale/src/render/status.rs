@@ -1,0 +1,148 @@
+//! The state of the server, its workers, and what `hale up` prints when it is ready.
+
+use super::paint::{Look, Tone};
+use super::table::{Cell, Column, Table, pairs};
+use super::when;
+use crate::wire::{Component, FaultView, Status, WorkerView};
+
+/// `hale status`.
+pub fn page(status: &Status, look: &Look) -> String {
+    let draining = if status.draining { Tone::Warn.paint("  draining") } else { String::new() };
+    let up = when::span(status.uptime_ms / 1000 * 1000);
+    let head = Tone::Strong.paint(&format!("hale {}", status.version));
+    let mut text = format!("{head}  {}  up {up}{draining}\n", health(&status.health, look));
+    let runs: Vec<String> = status.runs.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    text.push_str(&pairs(&[
+        ("address", status.address.clone()),
+        ("data", format!("{} (pid {})", status.data, status.pid)),
+        ("runs", if runs.is_empty() { "none".to_owned() } else { runs.join(", ") }),
+        ("oldest waiting", status.oldest_pending_ms.map(when::span).unwrap_or_default()),
+        ("workers", workers_line(status)),
+        ("packs", status.packs.to_string()),
+        ("model", model(status)),
+        ("access", status.access.clone()),
+    ]));
+    text.push('\n');
+    text.push_str(&components(&status.components, look).render(look));
+    if !status.faults.is_empty() {
+        text.push_str(&format!("\n{}\n", look.warn("faults are injected; to remove them: hale chaos clear")));
+        text.push_str(&faults(&status.faults, look).render(look));
+    }
+    text
+}
+
+fn health(word: &str, look: &Look) -> String {
+    match word {
+        "healthy" => look.good(word),
+        "degraded" => look.warn(word),
+        "unhealthy" => look.bad(word),
+        other => other.to_owned(),
+    }
+}
+
+fn model(status: &Status) -> String {
+    let simulated = if status.simulated { " (simulated; set OPENAI_API_KEY or HALE_MODEL_BASE_URL for a real one)" } else { "" };
+    format!("{}{simulated}", status.model)
+}
+
+fn workers_line(status: &Status) -> String {
+    let live = status.workers.iter().filter(|worker| worker.status == "live");
+    let (count, slots, busy) = live.fold((0, 0, 0), |(count, slots, busy), worker| {
+        (count + 1, slots + worker.slots, busy + worker.busy)
+    });
+    format!("{count} live, {busy} of {slots} slots busy")
+}
+
+fn components(components: &[Component], look: &Look) -> Table {
+    let mut table = Table::new(&[
+        ("component", Column::Left),
+        ("status", Column::Left),
+        ("probed", Column::Left),
+        ("detail", Column::Text),
+    ]);
+    for component in components {
+        let (tone, glyph) = match component.status.as_str() {
+            "healthy" => (Tone::Good, look.glyphs.good()),
+            "degraded" => (Tone::Warn, look.glyphs.warn()),
+            "unhealthy" => (Tone::Bad, look.glyphs.bad()),
+            _ => (Tone::Dim, look.glyphs.note()),
+        };
+        table.row(vec![
+            Cell::from(component.name.clone()),
+            Cell::new(format!("{glyph} {}", component.status), tone),
+            Cell::from(format!("{} ago", when::span(component.age_ms))),
+            Cell::from(component.detail.clone()),
+        ]);
+    }
+    table
+}
+
+pub fn faults(faults: &[FaultView], look: &Look) -> Table {
+    let mut table = Table::new(&[
+        ("id", Column::Left),
+        ("fault", Column::Left),
+        ("target", Column::Left),
+        ("since", Column::Left),
+        ("until", Column::Left),
+        ("hits", Column::Right),
+    ]);
+    for fault in faults {
+        table.row(vec![
+            Cell::from(fault.id.clone()),
+            Cell::from(fault.fault.clone()),
+            Cell::from(fault.target.clone()),
+            Cell::from(when::moment(look, &fault.since)),
+            Cell::from(fault.until.as_deref().map(|until| when::moment(look, until)).unwrap_or("cleared".to_owned())),
+            Cell::from(fault.hits.to_string()),
+        ]);
+    }
+    table
+}
+
+pub fn workers(workers: &[WorkerView], look: &Look) -> Table {
+    let mut table = Table::new(&[
+        ("id", Column::Left),
+        ("status", Column::Left),
+        ("kind", Column::Left),
+        ("host", Column::Left),
+        ("pid", Column::Right),
+        ("busy", Column::Right),
+        ("started", Column::Left),
+        ("seen", Column::Left),
+        ("runs", Column::Left),
+    ]);
+    for worker in workers {
+        let (tone, glyph) = match worker.status.as_str() {
+            "live" => (Tone::Good, look.glyphs.good()),
+            "draining" => (Tone::Warn, look.glyphs.warn()),
+            _ => (Tone::Bad, look.glyphs.bad()),
+        };
+        table.row(vec![
+            Cell::from(worker.id.clone()),
+            Cell::new(format!("{glyph} {}", worker.status), tone),
+            Cell::from(worker.kind.clone()),
+            Cell::from(worker.host.clone()),
+            Cell::from(worker.pid.to_string()),
+            Cell::from(format!("{}/{}", worker.busy, worker.slots)),
+            Cell::from(when::moment(look, &worker.started_at)),
+            Cell::from(format!("{} ago", when::span(worker.seen_ms_ago))),
+            Cell::from(worker.runs.join(",")),
+        ]);
+    }
+    table
+}
+
+/// What `hale up` prints; `took_ms` is the time from its start to here.
+pub fn ready(status: &Status, took_ms: u64, look: &Look) -> String {
+    let head = Tone::Strong.paint(&format!("hale {}", status.version));
+    let mut text = format!("{head}  {}\n", look.good(&format!("ready in {took_ms} ms")));
+    text.push_str(&pairs(&[
+        ("address", status.address.clone()),
+        ("data", status.data.clone()),
+        ("packs", status.packs.to_string()),
+        ("workers", workers_line(status)),
+        ("model", model(status)),
+        ("access", status.access.clone()),
+    ]));
+    text
+}

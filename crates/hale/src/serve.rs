@@ -1,0 +1,259 @@
+//! The server put together: store, gateway, engine, lab, doors; and taken down again in order.
+//!
+//! Guarantees: nothing is answered before the store is open and locked by us; at the end the address is gone, work in
+//! progress was given its time, and what is left is leased again by the next start.
+//! Leaves to others: what is configured ([`crate::config`]), every decision (`hale-engine`).
+//! Read next: [`crate::http`], the door; `hale-engine/src/facade.rs`, what it opens.
+
+use crate::access::{Access, Policy, RequireKey};
+use crate::config::Config;
+use crate::config::value::ChaosAllow;
+use crate::exit::{Error, Exit};
+use crate::http::{About, App, Life, Stage, guard, listen, status};
+use crate::keys::ServerKey;
+use crate::wire::Status;
+use arc_swap::ArcSwap;
+use hale_core::fault;
+use hale_core::limits;
+use hale_core::meter::Meters;
+use hale_engine::recorder::Recorder;
+use hale_engine::{Clock, Engine, Parts};
+use hale_gateway::Gateway;
+use hale_gateway::call::{KeySource, ProviderConfig, Timeouts};
+use hale_lab::chaos::{Lab, Remote, SimAt};
+use hale_lab::sim;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// The seed of the simulated models in a server: the same question gets the same answer every time.
+const SIM_SEED: u64 = 7;
+/// Between two looks for injected faults whose time is over.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// Serves until Ctrl-C, SIGTERM or a shutdown over HTTP. `ready` hears the status once, when requests are answered.
+///
+/// # Errors
+/// What kept the server from starting; nothing was answered then.
+pub async fn up(config: Config, ready: impl FnOnce(&Status)) -> Result<(), Error> {
+    let listener = listen::bind(&config.settings.listen.to_string())
+        .await
+        .map_err(|error| Error::failed(&error.failure()).hint(error.fix()))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Error::new(Exit::Failed, "read the own address").caused_by(&error))?;
+    let built = Built::new(&config, address).await?;
+    let app = built.app.clone();
+    let shutdown = app.shutdown.clone();
+    hale_engine::tasks::spawn("signals", on_signals(shutdown.clone()));
+    hale_engine::tasks::spawn("lab-sweep", sweep(app.clone()));
+    hale_engine::tasks::spawn("door-life", drain_when_told(app.clone()));
+    app.life.enter(Stage::Serving);
+    let terms = listen::Terms { meters: app.engine.meters().clone(), ..Default::default() };
+    let router = crate::http::router(app.clone());
+    let serving = hale_engine::tasks::spawn("http", listen::serve(listener, router, terms, shutdown.clone()));
+    match status::gather(&app).await {
+        Ok(status) => ready(&status),
+        Err(failure) => {
+            shutdown.cancel();
+            return Err(Error::failed(&failure));
+        }
+    }
+    // The listener ends when shutdown is cancelled and its connections have drained.
+    let _ = serving.await;
+    app.engine.drain().await;
+    drop(built);
+    Ok(())
+}
+
+/// Ctrl-C and SIGTERM drain and end; a second one ends at once.
+async fn on_signals(shutdown: CancellationToken) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        () = shutdown.cancelled() => return,
+    }
+    shutdown.cancel();
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    std::process::exit(130);
+}
+
+async fn drain_when_told(app: Arc<App>) {
+    app.shutdown.cancelled().await;
+    app.life.enter(Stage::Draining);
+}
+
+async fn sweep(app: Arc<App>) {
+    let Some(lab) = app.lab.clone() else { return };
+    loop {
+        tokio::select! {
+            () = app.shutdown.cancelled() => return,
+            () = tokio::time::sleep(SWEEP) => lab.sweep().await,
+        }
+    }
+}
+
+/// The parts of a running server that must outlive the door.
+struct Built {
+    app: Arc<App>,
+    /// Dropped after the engine: it writes what was handed over, then lets go of the folder.
+    _store: Arc<hale_store::Sqlite>,
+    /// Runs may speak to it while they drain.
+    _sim: Option<sim::Server>,
+}
+
+impl Built {
+    async fn new(config: &Config, address: SocketAddr) -> Result<Self, Error> {
+        let failed = |error: hale_store::Error| {
+            let told = Error::failed(&error.failure());
+            match error.fix() {
+                Some(fix) => told.hint(fix),
+                None => told,
+            }
+        };
+        let lock = hale_store::Folder::lock(&config.data).map_err(failed)?;
+        let server_key = ServerKey::load(&config.data).map_err(|error| Error::failed(&error.failure()))?;
+        let faults = fault::Handle::default();
+        let meters = Arc::new(Meters::default());
+        let options =
+            hale_store::Options { faults: faults.clone(), meters: meters.clone(), ..Default::default() };
+        let store = Arc::new(hale_store::Sqlite::open(lock, options).map_err(failed)?);
+        let sim = simulated(config).await?;
+        let clock = Clock::start();
+        let gateway = Gateway::new(config.secrets(), Arc::new(move || clock.now()));
+        let providers = providers(config, sim.as_ref());
+        let urls: HashMap<String, String> =
+            providers.iter().map(|provider| (provider.name.clone(), provider.base_url.clone())).collect();
+        gateway.configure(providers).map_err(|error| Error::failed(&error.failure()))?;
+        let recorder = Recorder::open(&config.data)
+            .map_err(|error| Error::file("open the flight recorder in", &config.data, &error))?;
+        std::fs::create_dir_all(&config.packs)
+            .map_err(|error| Error::file("make the packs folder", &config.packs, &error))?;
+        let parts = Parts {
+            store: store.clone(),
+            blobs: store.blobs(),
+            gateway: Arc::new(gateway),
+            meters,
+            recorder,
+        };
+        let engine = Engine::start(engine_config(config, clock, faults), parts).await;
+        let engine = engine.map_err(|failure| Error::failed(&failure))?;
+        let policy = Policy {
+            require_key: if config.settings.access_require_key {
+                RequireKey::Always
+            } else {
+                RequireKey::OnNetwork
+            },
+            names: config.settings.access_hosts.clone(),
+        };
+        let access = Access::new(address, policy, server_key, &config.data, &engine.keys())
+            .map_err(|failure| Error::failed(&failure))?;
+        let lab = lab(config, (&engine, address), (sim.as_ref(), &urls));
+        let app = App {
+            lab,
+            access,
+            config: ArcSwap::from_pointee(config.entries.clone()),
+            about: About {
+                address,
+                data: config.data.clone(),
+                default_model: config.settings.model_default.clone(),
+                providers: urls,
+            },
+            life: Life::default(),
+            shutdown: CancellationToken::new(),
+            touches: guard::Touches::default(),
+            engine,
+        };
+        Ok(Self { app: Arc::new(app), _store: store, _sim: sim })
+    }
+}
+
+/// The simulated provider, where the configuration asks for it and names no other address.
+async fn simulated(config: &Config) -> Result<Option<sim::Server>, Error> {
+    if !config.needs_sim() || config.settings.providers.contains_key("sim") {
+        return Ok(None);
+    }
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = sim::Server::start(any, SIM_SEED, sim::Script::default()).await;
+    server.map(Some).map_err(|error| Error::new(Exit::Failed, "start the simulated models").caused_by(&error))
+}
+
+fn providers(config: &Config, sim: Option<&sim::Server>) -> Vec<ProviderConfig> {
+    let timeouts = Timeouts { first_chunk: config.settings.model_timeout.duration(), ..Timeouts::default() };
+    let mut all: Vec<ProviderConfig> = config
+        .settings
+        .providers
+        .iter()
+        .map(|(name, provider)| ProviderConfig {
+            name: name.clone(),
+            base_url: provider.base_url.clone(),
+            key: if name == "openai" {
+                KeySource::Required(name.clone())
+            } else {
+                KeySource::Optional(name.clone())
+            },
+            timeouts,
+        })
+        .collect();
+    all.extend(sim.map(|sim| ProviderConfig {
+        name: "sim".to_owned(),
+        base_url: sim.base_url(),
+        key: KeySource::NotNeeded,
+        timeouts,
+    }));
+    all
+}
+
+fn engine_config(config: &Config, clock: Clock, faults: fault::Handle) -> hale_engine::Config {
+    let settings = &config.settings;
+    let embedded_slots = if settings.worker_embedded { settings.worker_concurrency } else { 0 };
+    let spare_models = if config.needs_sim() { vec!["sim/backup".to_owned()] } else { Vec::new() };
+    hale_engine::Config {
+        data: config.data.clone(),
+        packs: Some(config.packs.clone()),
+        run_timeout: settings.run_timeout,
+        retries_max: settings.run_retries_max,
+        visibility: settings.queue_visibility_timeout,
+        embedded_slots: embedded_slots.min(limits::WORKER_CONCURRENCY_MAX),
+        files_allow: settings.files_allow.clone(),
+        default_model: settings.model_default.clone(),
+        spare_models,
+        model_timeout: settings.model_timeout,
+        retention: settings.retention_runs,
+        clock,
+        faults,
+    }
+}
+
+/// The lab, where faults may be injected: on loopback, unless the operator says otherwise.
+fn lab(
+    config: &Config,
+    (engine, address): (&Engine, SocketAddr),
+    (sim, urls): (Option<&sim::Server>, &HashMap<String, String>),
+) -> Option<Arc<Lab>> {
+    let allowed = match config.settings.chaos_allow {
+        ChaosAllow::Always => true,
+        ChaosAllow::Loopback => address.ip().to_canonical().is_loopback(),
+        ChaosAllow::Never => false,
+    };
+    let elsewhere = || {
+        let authority = urls.get("sim")?.strip_prefix("http://")?.split('/').next()?.parse().ok()?;
+        config.needs_sim().then(|| SimAt::There(Remote::new(authority)))
+    };
+    let at = match sim {
+        Some(sim) => SimAt::Here(sim.control.clone()),
+        None => elsewhere().unwrap_or(SimAt::Nowhere),
+    };
+    allowed.then(|| Arc::new(Lab::new(engine.clone(), at)))
+}
