@@ -9,6 +9,7 @@ use crate::render::table::Column;
 use crate::wire;
 use hale_core::code;
 use hale_core::nearest::nearest;
+use hale_lab::chaos::{KNOWN, Known};
 use hale_playbooks::catalogue;
 use serde::Serialize;
 
@@ -53,10 +54,12 @@ pub struct Page {
 /// Everything, codes first.
 pub fn list() -> wire::Page<Topic> {
     let topic = |id: String, kind: &str, title: String| Topic { id, kind: kind.to_owned(), title };
-    let codes = code::ALL.into_iter().map(|code| topic(code.to_string(), "code", code.meaning().title.to_owned()));
+    let codes =
+        code::ALL.into_iter().map(|code| topic(code.to_string(), "code", code.meaning().title.to_owned()));
     let causes = catalogue().iter().flat_map(|playbook| &playbook.causes);
     let causes = causes.map(|cause| topic(cause.id.clone(), "cause", cause.title.clone()));
-    let items = codes.chain(causes).collect();
+    let faults = KNOWN.iter().map(|known| topic(known.fault.to_owned(), "fault", known.does.to_owned()));
+    let items = codes.chain(causes).chain(faults).collect();
     wire::Page { schema: "hale.explain.list/1".to_owned(), items, next: None }
 }
 
@@ -68,15 +71,34 @@ pub fn table(topics: &[Topic]) -> Table {
     table
 }
 
-/// The page about a code or a cause, whatever its case.
+fn fault_page(known: &Known) -> String {
+    let Known { fault, does, finds } = known;
+    format!(
+        "{fault}: {does}\n\nA fault of the lab: it makes this happen on purpose, to see that hale finds it.\n\n  \
+         inject it    hale chaos inject {fault} --for 2m\n  \
+         it hit       hale chaos list\n  \
+         hale finds   {finds} (hale explain {finds})\n  \
+         remove it    hale chaos clear\n"
+    )
+}
+
+/// The page about a code, a cause or a fault, whatever its case.
 pub fn find(id: &str) -> Option<Page> {
     let topic = list().items.into_iter().find(|topic| topic.id.eq_ignore_ascii_case(id))?;
     let code = code::ALL.iter().position(|code| code.to_string() == topic.id);
-    let text = match code {
-        Some(place) => PAGES[place].to_owned(),
-        None => hale_playbooks::explain(&topic.id)?.to_string(),
+    let fault = KNOWN.iter().find(|known| known.fault == topic.id);
+    let text = match (code, fault) {
+        (Some(place), _) => PAGES[place].to_owned(),
+        (None, Some(known)) => fault_page(known),
+        (None, None) => hale_playbooks::explain(&topic.id)?.to_string(),
     };
-    Some(Page { schema: "hale.explain/1".to_owned(), id: topic.id, kind: topic.kind, title: topic.title, text })
+    Some(Page {
+        schema: "hale.explain/1".to_owned(),
+        id: topic.id,
+        kind: topic.kind,
+        title: topic.title,
+        text,
+    })
 }
 
 /// The error about something that has no page.

@@ -77,11 +77,13 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     if let Some(cause) = args.fix {
         let params = args.set.into_iter().collect::<BTreeMap<_, _>>();
         let order = FixRequest { cause, run: args.run, dry_run: args.dry_run, params };
-        let report: FixReport = client.ask(Ask::post("/api/v1/doctor/fix", &order).patient(FIX_PATIENCE)).await?;
+        let report: FixReport =
+            client.ask(Ask::post("/api/v1/doctor/fix", &order).patient(FIX_PATIENCE)).await?;
         return fixed(ctx, &report);
     }
     if let Some(file) = &args.save {
-        let query = args.run.as_ref().map(|run| format!("?run={}", crate::client::escape(run))).unwrap_or_default();
+        let query =
+            args.run.as_ref().map(|run| format!("?run={}", crate::client::escape(run))).unwrap_or_default();
         let evidence: Value = client.get(format!("/api/v1/evidence{query}")).await?;
         return offline::save(ctx, file, &evidence);
     }
@@ -108,6 +110,11 @@ fn without_server(args: &Args, ctx: &mut Ctx, error: Error) -> Result<Exit, Erro
     }
     ctx.screen.note(&format!("no server answers; this is what its folder {} shows", data.display()));
     let diagnosis = offline::from_folder(&data)?;
+    let lines = offline::last_lines(&data, &ctx.screen.look());
+    if !lines.is_empty() {
+        ctx.screen.note("its last lines before it went away:");
+        lines.iter().for_each(|line| ctx.screen.note(line));
+    }
     // That no server answers is a finding of its own, and not the least.
     Ok(match judged(ctx, &diagnosis) {
         Exit::Critical => Exit::Critical,

@@ -59,7 +59,7 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
         timeout: args.timeout.map(|span| format!("{}ms", span.0)),
     };
     let client = ctx.client().await?;
-    let mut ask = Ask::post("/api/v1/runs", &order).header("x-hale-trigger", "cli");
+    let mut ask = Ask::post("/api/v1/runs", &order);
     if let Some(key) = args.idempotency_key {
         ask = ask.header("idempotency-key", key);
     }
@@ -111,7 +111,9 @@ fn document(part: &str, cwd: &Path) -> Result<Option<Value>, Error> {
 
 fn parse(text: &str, whence: &str) -> Result<Value, Error> {
     serde_json::from_str(text).map_err(|error| {
-        Error::coded(Code::E002, format!("read {whence} as JSON")).caused_by(&error).hint("check its quotes and commas")
+        Error::coded(Code::E002, format!("read {whence} as JSON"))
+            .caused_by(&error)
+            .hint("check its quotes and commas")
     })
 }
 

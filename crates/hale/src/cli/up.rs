@@ -7,6 +7,7 @@
 
 mod detach;
 mod folder;
+mod starter;
 
 use super::ctx::Ctx;
 use crate::config::value::{LogFormat, LogLevel, Setting};
@@ -72,6 +73,7 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     if args.detach {
         return super::ctx::block_on(detach::run(&args, ctx, &config))?;
     }
+    starter::fill(&config)?;
     raise_descriptors();
     let logs_dir = config.data.join("logs");
     logs::install(&logs_dir, config.settings.log_level, terminal(&args, ctx, &config))

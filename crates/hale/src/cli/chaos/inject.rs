@@ -12,7 +12,7 @@ use hale_core::time::Millis;
 #[command(after_help = "\
 Examples:
   hale chaos inject llm.rate_limit --for 2m
-  hale chaos inject llm.slow --for 5m --set delay=20s
+  hale chaos inject llm.slow --for 5m --set wait=20s
   hale chaos inject worker.kill_all
 
 Faults: llm.rate_limit, llm.key_refuse, llm.slow, tool.loop, worker.kill_all, disk.fill")]
@@ -22,7 +22,7 @@ pub struct Args {
     /// Remove it by itself after this long
     #[arg(long = "for", value_name = "SPAN")]
     span: Option<Millis>,
-    /// A value of the fault, such as retry_after=20
+    /// A value of the fault, such as model=backup
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
 }

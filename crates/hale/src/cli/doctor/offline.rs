@@ -4,10 +4,12 @@
 
 use crate::cli::ctx::Ctx;
 use crate::exit::{Error, Exit};
+use crate::render::{Look, when};
 use crate::wire::Diagnosis;
 use hale_core::code::Code;
 use hale_core::run::StateName;
 use hale_core::time::{Millis, Timestamp};
+use hale_engine::recorder;
 use hale_playbooks::evidence::Reason;
 use hale_playbooks::signal::{SIGNALS, Scope};
 use hale_playbooks::{Evidence, Subject, Value, Verdict, catalogue, diagnose};
@@ -19,7 +21,8 @@ use std::path::Path;
 /// # Errors
 /// When the file cannot be read or is no bundle.
 pub fn from_bundle(file: &Path) -> Result<Verdict, Error> {
-    let text = std::fs::read_to_string(file).map_err(|error| Error::file("read the evidence in", file, &error))?;
+    let text =
+        std::fs::read_to_string(file).map_err(|error| Error::file("read the evidence in", file, &error))?;
     let evidence = Evidence::from_json(&text).map_err(|error| {
         Error::coded(Code::E002, format!("judge the evidence in {}", file.display()))
             .caused_by(&error)
@@ -33,22 +36,11 @@ pub fn diagnosis(verdict: Verdict) -> Diagnosis {
     Diagnosis {
         schema: "hale.diagnosis/1".to_owned(),
         subject: verdict.subject.to_string(),
-        says: says(&verdict),
+        says: hale_engine::evidence::says(&verdict),
         run: None,
         time_ms: Default::default(),
         verdict,
         took_ms: 0,
-    }
-}
-
-/// The sentence to read first.
-fn says(verdict: &Verdict) -> String {
-    match (verdict.findings.as_slice(), verdict.undetermined.as_slice()) {
-        ([], []) if verdict.unknown.is_empty() => "nothing is wrong that the playbooks know of".to_owned(),
-        ([], []) => format!("nothing is wrong as far as can be seen; {} checks could not be made", verdict.unknown.len()),
-        ([], [open, ..]) => format!("{}; the evidence does not decide why", open.symptom),
-        ([only], _) => format!("{}: {}", only.symptom, only.cause),
-        ([first, rest @ ..], _) => format!("{}: {} (and {} more findings)", first.symptom, first.cause, rest.len()),
     }
 }
 
@@ -60,9 +52,11 @@ pub fn save(ctx: &mut Ctx, file: &Path, evidence: &serde_json::Value) -> Result<
     let evidence: Evidence = serde_json::from_value(evidence.clone())
         .map_err(|error| Error::new(Exit::Failed, "read the server's evidence").caused_by(&error))?;
     let path = ctx.cwd.join(file);
-    std::fs::write(&path, evidence.to_json()).map_err(|error| Error::file("write the evidence to", &path, &error))?;
+    std::fs::write(&path, evidence.to_json())
+        .map_err(|error| Error::file("write the evidence to", &path, &error))?;
     let name = file.display().to_string();
-    let done = serde_json::json!({ "schema": "hale.saved/1", "file": name, "readings": evidence.readings().len() });
+    let done =
+        serde_json::json!({ "schema": "hale.saved/1", "file": name, "readings": evidence.readings().len() });
     ctx.screen.one(&done, &name, |look| {
         format!("{}\n", look.good(&format!("saved {} readings to {name}", evidence.readings().len())))
     });
@@ -79,7 +73,8 @@ pub fn from_folder(data: &Path) -> Result<Diagnosis, Error> {
     let store = Sqlite::open_readonly_copy(data)?;
     let verdict = diagnose(catalogue(), &gather(&store, data)?);
     let mut diagnosis = diagnosis(verdict);
-    let found = if diagnosis.verdict.findings.is_empty() { String::new() } else { format!("; {}", diagnosis.says) };
+    let found =
+        if diagnosis.verdict.findings.is_empty() { String::new() } else { format!("; {}", diagnosis.says) };
     diagnosis.says = match holder {
         Some(holder) => format!(
             "process {} holds {} and does not answer; end it with: kill -9 {}, then start again with: hale up --detach{found}",
@@ -87,10 +82,27 @@ pub fn from_folder(data: &Path) -> Result<Diagnosis, Error> {
             data.display(),
             holder.pid
         ),
-        None => format!("no server runs on {}; start one with: hale up --detach --data {}{found}", data.display(), data.display()),
+        None => format!(
+            "no server runs on {}; start one with: hale up --detach --data {}{found}",
+            data.display(),
+            data.display()
+        ),
     };
     Ok(diagnosis)
 }
+
+/// The last lines of the flight recorder: what the server saw before it went away.
+pub fn last_lines(data: &Path, look: &Look) -> Vec<String> {
+    let entries = recorder::read(&recorder::path(data)).unwrap_or_default();
+    let last = &entries[entries.len().saturating_sub(LAST_LINES)..];
+    let line = |entry: &recorder::Entry| {
+        let at = when::moment(look, &entry.at.rfc3339());
+        format!("  {at}  {}  {}", entry.kind, crate::logs::line::escaped(&entry.text))
+    };
+    last.iter().map(line).collect()
+}
+
+const LAST_LINES: usize = 8;
 
 /// What the store and the disk say by themselves. What only a living server knows stays unknown, with that reason.
 fn gather(store: &Sqlite, data: &Path) -> Result<Evidence, Error> {

@@ -1,0 +1,35 @@
+//! Packs to begin with: a fresh data folder gets two, so that the first run needs no file.
+//!
+//! Guarantees: written only when the folder of packs is the data folder's own and did not exist; what an operator
+//! deleted or changed stays so.
+
+use crate::config::Config;
+use crate::exit::Error;
+use std::path::Path;
+
+const PACKS: [(&str, &str); 2] = [
+    ("hello.md", include_str!("../../../../../packs/hello.md")),
+    ("echo.md", include_str!("../../../../../packs/echo.md")),
+];
+
+/// Puts the packs there if the folder is new.
+///
+/// # Errors
+/// What the file system says.
+pub fn fill(config: &Config) -> Result<(), Error> {
+    let own = config.data.join("packs");
+    if config.packs != own || own.exists() {
+        return Ok(());
+    }
+    write(&own).map_err(|error| Error::file("write the first packs to", &own, &error))
+}
+
+/// Filled beside its place first: a folder that exists is never filled again, so it must not exist half filled.
+fn write(own: &Path) -> std::io::Result<()> {
+    let draft = own.with_extension("new");
+    std::fs::create_dir_all(&draft)?;
+    for (name, text) in PACKS {
+        std::fs::write(draft.join(name), text)?;
+    }
+    std::fs::rename(draft, own)
+}
