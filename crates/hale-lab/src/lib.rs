@@ -3,7 +3,8 @@
 //! Guarantees: speaks over real sockets, is deterministic by seed, and counts every fault that took effect.
 //! Leaves to others: the engine works without it; nothing here is needed by a run unless the configuration names the
 //! simulated provider.
-//! Read next: [`sim`], the model server; [`chaos`], the faults by name.
+//! Read next: [`sim`], the model server; [`chaos`], the faults by name; [`history`], the judge of what happened.
 
 pub mod chaos;
+pub mod history;
 pub mod sim;
