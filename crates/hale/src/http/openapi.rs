@@ -186,8 +186,10 @@ fn responses(route: &Route, schemas: &mut SchemaGenerator) -> Value {
         json!({ "description": route.summary, "headers": headers(), "content": content(body, schemas) });
     let mut responses = json!({ status.to_string(): given });
     let always: &[u16] = if route.door == Door::Open { &[403] } else { &[401, 403] };
-    let of_body: &[u16] = if route.verb == Verb::Post { &[400, 408, 413, 415] } else { &[] };
-    for status in always.iter().chain(of_body).chain(route.also) {
+    let of_post: &[u16] = if route.verb == Verb::Post { &[415] } else { &[] };
+    let of_body: &[u16] = if route.takes.is_some() { &[400, 408, 413, 422] } else { &[] };
+    let of_query: &[u16] = if route.params.is_empty() { &[] } else { &[400] };
+    for status in always.iter().chain(of_post).chain(of_body).chain(of_query).chain(route.also) {
         responses[status.to_string()] = match status {
             200..300 => given.clone(),
             // Bad health is told with the same document.

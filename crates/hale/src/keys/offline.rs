@@ -4,7 +4,7 @@
 //! `/api/v1/keys` is the way.
 //! Read next: [`super`], which makes keys.
 
-use super::{Order, Secret, ServerKey, make};
+use super::{Order, Secret, ServerKey, make, random};
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::OperationId;
@@ -75,8 +75,8 @@ fn open(data: &Path) -> Result<Sqlite, Failure> {
 
 /// The key with both halves of its audit line, in one commit.
 async fn put(store: &Sqlite, operation: &str, row: &KeyRow, now: Timestamp) -> Result<(), Failure> {
-    // The key's own chance serves: no other operation of this moment is about this key.
-    let id = OperationId::mint(now, row.id.0);
+    let chance = random().map_err(|error| error.failure())?;
+    let id = OperationId::mint(now, u128::from_ne_bytes(chance));
     let audit = |phase| {
         Op::Audit(Box::new(AuditRow {
             id,

@@ -82,7 +82,7 @@ async fn what_does_not_fit_is_told_with_field_and_way_out() {
         ("/api/v1/runs?limit=0", "limit"),
         ("/api/v1/runs?limit=1001", "limit"),
         ("/api/v1/runs?after=x", "after"),
-        ("/api/v1/runs?filter=state:failed", "filter"),
+        ("/api/v1/runs?filter=status:faild", "filter"),
         ("/api/v1/runs/run_01J00000000000000000000000?wait=30", "wait"),
     ] {
         assert_eq!(house.get(path).gives(422).await.problem().field.as_deref(), Some(field), "{path}");
