@@ -101,9 +101,8 @@ impl ServerKey {
 
     fn read(mut file: File, path: PathBuf) -> Result<Self, Error> {
         let mut text = String::new();
-        let read = file
-            .metadata()
-            .and_then(|about| (&mut file).take(128).read_to_string(&mut text).map(|_| about));
+        let read =
+            file.metadata().and_then(|about| (&mut file).take(128).read_to_string(&mut text).map(|_| about));
         let mode = match read {
             Ok(about) => about.mode() & 0o777,
             Err(source) => return Err(Error::File { what: "read", path, source }),

@@ -99,7 +99,8 @@ pub async fn layer(State(meters): State<Arc<Meters>>, mut request: Request, next
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(PATH_LOGGED).collect();
     request.extensions_mut().insert(ids.clone());
-    let span = tracing::info_span!("request", request_id = %ids.request, correlation_id = %ids.correlation);
+    // Of the highest level, so that the ids stand on warnings also where only warnings are logged.
+    let span = tracing::error_span!("request", request_id = %ids.request, correlation_id = %ids.correlation);
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span).await;
     let mut response = answered.unwrap_or_else(|_| panicked());
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {

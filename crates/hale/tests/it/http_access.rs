@@ -80,7 +80,8 @@ async fn every_route_answers_who_has_a_key() {
             assert_ne!(cause.as_deref(), Some("http.no_such_path"), "{line}");
         }
         let path = route.path.replace("{*", "{");
-        let responses = &document["paths"][path.as_str()][route.verb.name().to_lowercase().as_str()]["responses"];
+        let responses =
+            &document["paths"][path.as_str()][route.verb.name().to_lowercase().as_str()]["responses"];
         assert!(responses.get(answer.status().to_string()).is_some(), "not in the document: {line}");
     }
     assert!(house.app.shutdown.is_cancelled());
@@ -107,7 +108,10 @@ async fn a_foreign_page_gets_nothing() {
     let house = House::open().await;
     for host in ["evil.example", "evil.example:8080", "127.0.0.1.nip.io"] {
         let problem = house.get("/api/v1/runs").header("host", host).gives(403).await.problem();
-        assert_eq!((problem.cause.as_deref(), problem.field.as_deref()), (Some("access.foreign_host"), Some("Host")));
+        assert_eq!(
+            (problem.cause.as_deref(), problem.field.as_deref()),
+            (Some("access.foreign_host"), Some("Host"))
+        );
     }
     for origin in ["http://evil.example", "null", "http://127.0.0.1:1"] {
         let problem = house.get("/api/v1/runs").header("origin", origin).gives(403).await.problem();
@@ -165,7 +169,10 @@ async fn a_key_can_be_made_without_a_server() {
     let (row, secret) = offline::create(dir.path(), "first", None, now).await.unwrap();
     assert!(ServerKey::load(dir.path()).unwrap().matches(&secret.reveal(), &row));
     assert_eq!(offline::list(dir.path()).unwrap(), vec![row.clone()]);
-    assert_eq!(offline::create(dir.path(), "first", None, now).await.map(|_| ()).unwrap_err().code.to_string(), "E011");
+    assert_eq!(
+        offline::create(dir.path(), "first", None, now).await.map(|_| ()).unwrap_err().code.to_string(),
+        "E011"
+    );
     let revoked = offline::revoke(dir.path(), "first", now).await.unwrap();
     assert_eq!((revoked.id, revoked.revoked_at), (row.id, Some(now)));
     assert_eq!(offline::revoke(dir.path(), "nobody", now).await.unwrap_err().code.to_string(), "E010");

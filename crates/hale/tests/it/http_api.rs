@@ -73,7 +73,10 @@ async fn what_does_not_fit_is_told_with_field_and_way_out() {
     let problem = refused(json!({"pack": "echo", "timeout": "60"}), 422).await.problem();
     assert_eq!(problem.field.as_deref(), Some("timeout"));
     assert_eq!(refused(json!({"pack": "echo", "timeout": "99h"}), 422).await.problem().code, "E002");
-    assert_eq!(refused(json!({"pack": "echo", "inputs": {}}), 422).await.problem().field.as_deref(), Some("inputs"));
+    assert_eq!(
+        refused(json!({"pack": "echo", "inputs": {}}), 422).await.problem().field.as_deref(),
+        Some("inputs")
+    );
     let broken = house.ask("POST", "/api/v1/runs").text("application/json", "{\"pack\": echo}".to_owned());
     let problem = broken.gives(400).await.problem();
     assert!(problem.detail.contains("line 1 column 10"), "{}", problem.detail);
@@ -128,7 +131,8 @@ async fn runs_are_listed_in_pages_without_gaps() {
 fn events(answer: &Answer) -> Vec<(String, LiveEvent)> {
     let blocks = answer.body.split("\n\n").filter(|block| block.contains("data: "));
     let field = |block: &str, name: &str| {
-        let line = block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned));
+        let line =
+            block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned));
         line.unwrap_or_else(|| panic!("no {name} in {block}"))
     };
     blocks.map(|block| (field(block, "id"), serde_json::from_str(&field(block, "data")).unwrap())).collect()
@@ -154,7 +158,10 @@ async fn events_go_on_where_the_reader_stopped() {
     let dense: Vec<u64> = (1..=history.records.len() as u64).collect();
     assert_eq!(seqs(&all), dense);
     let (id, LiveEvent::End { run: end }) = all.last().unwrap() else { panic!("{all:?}") };
-    assert_eq!((id.clone(), end.state.as_str(), end.output.clone()), (dense.len().to_string(), "COMPLETED", Some(json!({"n": 1}))));
+    assert_eq!(
+        (id.clone(), end.state.as_str(), end.output.clone()),
+        (dense.len().to_string(), "COMPLETED", Some(json!({"n": 1})))
+    );
     for last in ["2", "2.17"] {
         let rest = events(&house.get(&path).header("last-event-id", last).gives(200).await);
         assert_eq!(seqs(&rest), dense[2..], "{last}");
@@ -183,7 +190,8 @@ async fn events_of_a_live_run_come_as_they_happen_and_end_with_it() {
     let dense: Vec<u64> = (1..=seqs(&told).len() as u64).collect();
     assert_eq!(seqs(&told), dense);
     house.post(&format!("/api/v1/runs/{}/cancel", run.id), json!({})).gives(409).await.problem();
-    let again: RunView = house.post(&format!("/api/v1/runs/{}/retry", run.id), json!({})).gives(202).await.json();
+    let again: RunView =
+        house.post(&format!("/api/v1/runs/{}/retry", run.id), json!({})).gives(202).await.json();
     assert_eq!((again.retry_of, again.trigger.as_str()), (Some(run.id), "retry"));
 }
 
@@ -230,7 +238,8 @@ async fn packs_are_checked_deployed_switched_and_rolled_back() {
     let problem = house.post("/api/v1/packs", broken).gives(422).await.problem();
     assert_eq!((problem.code.as_str(), problem.field.as_deref()), ("E012", Some("source")));
     for name in ["", "../x.md", "a/b.md", ".hidden"] {
-        let problem = house.post("/api/v1/packs", json!({"file_name": name, "source": ""})).gives(422).await.problem();
+        let problem =
+            house.post("/api/v1/packs", json!({"file_name": name, "source": ""})).gives(422).await.problem();
         assert_eq!(problem.field.as_deref(), Some("file_name"), "{name:?}");
     }
     let huge = json!({"file_name": "x.md", "source": "x".repeat(3 << 20)});
@@ -258,8 +267,12 @@ async fn a_worker_process_joins_and_syncs() {
     assert_eq!(synced["orders"].as_array().map(Vec::len), Some(1), "{synced}");
     let page: Page<WorkerView> = house.get("/api/v1/workers").gives(200).await.json();
     let worker = page.items.iter().find(|worker| worker.id == id).unwrap();
-    assert_eq!((worker.kind.as_str(), worker.status.as_str(), worker.host.as_str()), ("process", "live", "far"));
-    let drained: WorkerView = house.post(&format!("/api/v1/workers/{id}/drain"), json!({})).gives(200).await.json();
+    assert_eq!(
+        (worker.kind.as_str(), worker.status.as_str(), worker.host.as_str()),
+        ("process", "live", "far")
+    );
+    let drained: WorkerView =
+        house.post(&format!("/api/v1/workers/{id}/drain"), json!({})).gives(200).await.json();
     assert_eq!(drained.status, "draining");
     house.post(&format!("/api/v1/workers/{id}/resume"), json!({})).gives(200).await;
 }
@@ -273,7 +286,10 @@ async fn health_follows_the_probes_and_is_never_a_constant() {
         let health: Health = house.get(path).gives(200).await.json();
         assert!(matches!(health.status.as_str(), "healthy" | "degraded"));
         let names: Vec<&str> = health.components.iter().map(|component| component.name.as_str()).collect();
-        assert!(names.contains(&"orchestrator") && names.contains(&"store") && names.contains(&"workers"), "{names:?}");
+        assert!(
+            names.contains(&"orchestrator") && names.contains(&"store") && names.contains(&"workers"),
+            "{names:?}"
+        );
         assert!(health.components.iter().all(|component| component.age_ms < 60_000));
     }
     // Its loop ends: the hard dependency is gone, while the door still stands.
@@ -324,7 +340,10 @@ async fn status_doctor_and_metrics_answer() {
     let status: Status = house.get("/api/v1/status").gives(200).await.json();
     assert_eq!(status.runs.get("COMPLETED"), Some(&1));
     assert_eq!((status.packs, status.simulated, status.draining), (1, true, false));
-    assert_eq!((status.data.as_str(), status.access.as_str()), (house.data().to_str().unwrap(), "keyless on loopback"));
+    assert_eq!(
+        (status.data.as_str(), status.access.as_str()),
+        (house.data().to_str().unwrap(), "keyless on loopback")
+    );
     assert_eq!(status.workers.len(), 1);
     let why: Diagnosis = house.get(&format!("/api/v1/runs/{}/why", run.id)).gives(200).await.json();
     assert_eq!((why.subject, why.run.unwrap().id), (run.id.clone(), run.id.clone()));
@@ -334,12 +353,17 @@ async fn status_doctor_and_metrics_answer() {
     house.get("/api/v1/evidence").gives(200).await;
     house.get(&format!("/api/v1/evidence?run={}", run.id)).gives(200).await;
     house.get("/api/v1/runs/run_01J00000000000000000000000/why").gives(404).await;
-    let fix = house.post("/api/v1/doctor/fix", json!({"cause": "no.such_cause", "dry_run": true})).send().await;
+    let fix =
+        house.post("/api/v1/doctor/fix", json!({"cause": "no.such_cause", "dry_run": true})).send().await;
     assert!(matches!(fix.status(), 404 | 422), "{}", fix.body);
     fix.problem();
     let metrics = house.get("/metrics").gives(200).await;
     assert!(metrics.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
-    assert!(metrics.body.contains("# TYPE hale_runs_completed_total counter\nhale_runs_completed_total 1\n"), "{}", metrics.body);
+    assert!(
+        metrics.body.contains("# TYPE hale_runs_completed_total counter\nhale_runs_completed_total 1\n"),
+        "{}",
+        metrics.body
+    );
     house.get("/api/v1/config").gives(200).await;
     house.get("/api/v1/config/history").gives(200).await;
 }
@@ -347,7 +371,8 @@ async fn status_doctor_and_metrics_answer() {
 #[tokio::test]
 async fn faults_are_refused_where_they_are_not_allowed() {
     let house = House::open().await;
-    let inject = |house: &House| house.post("/api/v1/chaos", json!({"fault": "worker.kill_all", "for": "2m"}));
+    let inject =
+        |house: &House| house.post("/api/v1/chaos", json!({"fault": "worker.kill_all", "for": "2m"}));
     let problem = inject(&house).gives(403).await.problem();
     assert_eq!(problem.fix.as_deref(), Some("hale config explain chaos.allow"));
     house.ask("DELETE", "/api/v1/chaos").gives(403).await;
@@ -378,7 +403,8 @@ async fn the_document_describes_every_route() {
         assert!(ids.insert(route.id), "{} twice", route.id);
         assert_eq!(operation.get("security").is_some(), route.door == Door::Open);
         let holes = route.path.matches('{').count();
-        let in_path = operation["parameters"].as_array().unwrap().iter().filter(|param| param["in"] == "path");
+        let in_path =
+            operation["parameters"].as_array().unwrap().iter().filter(|param| param["in"] == "path");
         assert_eq!(in_path.count(), holes, "{}", route.path);
     }
     let mut refs = Vec::new();

@@ -94,7 +94,12 @@ impl House {
     }
 
     /// A key with the life that a test wants.
-    pub async fn make_key(&self, name: &str, made_at: Timestamp, expires_in: Option<Millis>) -> (KeyRow, String) {
+    pub async fn make_key(
+        &self,
+        name: &str,
+        made_at: Timestamp,
+        expires_in: Option<Millis>,
+    ) -> (KeyRow, String) {
         let order = keys::Order { name, expires_in, known: &self.app.engine.keys() };
         let (row, secret) = keys::make(&order, self.app.access.server_key(), made_at).unwrap();
         self.app.engine.key_put(row.clone(), "keys.create", &Caller::engine()).await.unwrap();
@@ -176,7 +181,11 @@ impl Ask {
 
     /// Sends and reads to the end.
     pub async fn send(self) -> Answer {
-        let host = if self.head.contains("\r\nhost:") { String::new() } else { format!("host: {}\r\n", self.address) };
+        let host = if self.head.contains("\r\nhost:") {
+            String::new()
+        } else {
+            format!("host: {}\r\n", self.address)
+        };
         let body = self.body.unwrap_or_default();
         let request = format!("{}{host}content-length: {}\r\n\r\n{body}", self.head, body.len());
         let exchange = async {
@@ -186,9 +195,12 @@ impl Ask {
             stream.read_to_end(&mut bytes).await.unwrap();
             bytes
         };
-        let bytes = timeout(PATIENCE, exchange).await.unwrap_or_else(|_| panic!("no end of the answer to {}", self.head));
+        let bytes = timeout(PATIENCE, exchange)
+            .await
+            .unwrap_or_else(|_| panic!("no end of the answer to {}", self.head));
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {}", self.head));
+        let (head, body) =
+            text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {}", self.head));
         let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
         let body = if chunked { unchunked(body) } else { body.to_owned() };
         Answer { head: head.to_owned(), body }
@@ -228,7 +240,8 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        let line = self.head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")))?;
+        let line =
+            self.head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")))?;
         Some(line.split_once(':')?.1.trim())
     }
 
@@ -237,7 +250,13 @@ impl Answer {
     }
 
     pub fn problem(&self) -> Problem {
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}\n{}", self.head, self.body);
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{}\n{}",
+            self.head,
+            self.body
+        );
         let problem: Problem = self.json();
         assert_eq!(problem.status, self.status());
         assert_eq!(self.header("x-correlation-id"), Some(problem.correlation_id.as_str()));

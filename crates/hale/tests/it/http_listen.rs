@@ -54,6 +54,7 @@ impl Server {
             .route("/held", get(held))
             .route("/huge", get(|| async { Body::from(vec![b'x'; 64 << 20]) }))
             .route("/panic", get(panics))
+            .route("/log", get(logs))
             .layer(from_fn_with_state(meters.clone(), correlation::layer));
         let listener = listen::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -92,6 +93,11 @@ impl Server {
 
 async fn panics() -> &'static str {
     panic!("on purpose")
+}
+
+async fn logs() -> &'static str {
+    tracing::warn!("deep inside");
+    "logged"
 }
 
 async fn to_end(stream: &mut TcpStream) -> String {
@@ -433,6 +439,52 @@ async fn every_answer_carries_its_ids() {
     let answer = server.tell(ask("DELETE /", "").as_bytes()).await;
     assert!(header(&answer, "allow").unwrap().contains("GET"), "{answer}");
     assert_eq!(problem(&server.tell(ask("GET /panic", "").as_bytes()).await).code, "E015");
+}
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Kept(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+// covers: AX-90
+#[tokio::test]
+async fn every_line_of_a_request_has_its_id() {
+    for level in [tracing::Level::INFO, tracing::Level::WARN] {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let sink = tracing_subscriber::fmt().with_max_level(level).with_ansi(false);
+        let _here = tracing::subscriber::set_default(sink.with_writer(move || writer.clone()).finish());
+        let server = Server::start(Limits::default()).await;
+        let head = "GET /log HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+        assert_eq!(status(&server.tell(format!("{head}X-Request-ID: r.7\r\n\r\n").as_bytes()).await), "200");
+        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let inside = text.lines().find(|line| line.contains("deep inside")).expect("the handler's line");
+        assert!(inside.contains("request_id=r.7") && inside.contains("correlation_id=cor_"), "{inside}");
+        let Some(last) = text.lines().find(|line| line.contains("request answered")) else {
+            assert_eq!(level, tracing::Level::WARN, "{text}");
+            continue;
+        };
+        for field in [
+            "event=\"http_request\"",
+            "request_id=r.7",
+            "method=GET",
+            "path=/log",
+            "status=200",
+            "duration_ms=",
+        ] {
+            assert!(last.contains(field), "{field} in {last}");
+        }
+    }
 }
 
 /// In a process of its own, since the bound is the whole process's.

@@ -1,3 +1,16 @@
 //! The integration tests of the doors: one binary.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
+
 mod http_listen;
+mod http_house;
+mod http_access;
+mod http_api;
+mod cli_world;
+mod cli_config;
+mod cli_parse;
+mod cli_render;
+mod cli_client;
+mod cli_logs;
+mod cli_transcript;
+mod cli_exit;
