@@ -115,7 +115,7 @@ fn table(run: &mut Run, event: &Event, now: Timestamp) -> Result<Vec<Effect>, Re
             Initializing { lease, .. } | Running { lease, .. } | Completing { lease, .. },
             Event::Released { worker, epoch },
         ) if lease.worker == *worker && lease.epoch == *epoch => requeue(run, now),
-        (Waiting { .. }, Event::Woken) => requeue(run, now),
+        (Waiting { on: WaitOn::Retry, .. }, Event::Woken) => requeue(run, now),
         (Waiting { on: WaitOn::Approval, .. }, Event::Resolved { .. }) => requeue(run, now),
         (Pending { .. } | Waiting { .. }, Event::CancelAsked { by, reason }) => {
             run.cancel = Some(Cancel { by: by.clone(), at: now, reason: reason.clone() });
