@@ -22,6 +22,7 @@ use hale_sandbox::Grant;
 use host::{Halt, Host};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -71,6 +72,8 @@ pub struct Worker {
     /// Folders that may be granted here; checked again, since a worker may run on another machine.
     pub files_allow: Vec<Grant>,
     pub model_timeout: Millis,
+    /// Folders that no tool may see: the data folder holds keys.
+    pub hidden: Vec<PathBuf>,
     running: Mutex<HashMap<RunId, (u64, CancellationToken)>>,
 }
 
@@ -84,6 +87,7 @@ impl Worker {
             clock,
             files_allow: Vec::new(),
             model_timeout: Millis::seconds(120),
+            hidden: Vec::new(),
             running: Mutex::default(),
         }
     }

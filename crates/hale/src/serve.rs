@@ -215,6 +215,17 @@ fn providers(config: &Config, sim: Option<&sim::Server>) -> Vec<ProviderConfig> 
     all
 }
 
+/// The provider's own address always asks for a key; a server of one's own may or may not.
+pub fn key_source(name: &str, base_url: &str) -> KeySource {
+    if name == "sim" {
+        KeySource::NotNeeded
+    } else if base_url.starts_with("https://api.openai.com/") {
+        KeySource::Required(name.to_owned())
+    } else {
+        KeySource::Optional(name.to_owned())
+    }
+}
+
 fn engine_config(config: &Config, clock: Clock, faults: fault::Handle) -> hale_engine::Config {
     let settings = &config.settings;
     let embedded_slots = if settings.worker_embedded { settings.worker_concurrency } else { 0 };

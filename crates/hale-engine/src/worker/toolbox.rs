@@ -12,6 +12,7 @@ use hale_core::run::Dispatch;
 use hale_gateway::ToolSpec;
 use hale_sandbox::{Control, Folder, Grant};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::Instant;
@@ -32,11 +33,11 @@ impl Drop for Flag {
 }
 
 impl Toolbox {
-    /// Opens the granted folders.
+    /// Opens the granted folders; what is `hidden` is not there for the tools, whatever was granted.
     ///
     /// # Errors
     /// A grant that is malformed, not allowed here, or cannot be opened.
-    pub fn open(manifest: &Manifest, allow: &[Grant]) -> Result<Self, Failure> {
+    pub fn open(manifest: &Manifest, (allow, hidden): (&[Grant], &[PathBuf])) -> Result<Self, Failure> {
         let granted: Vec<_> = hale_sandbox::specs()
             .into_iter()
             .filter(|spec| manifest.tools.iter().any(|tool| tool == spec.name))
@@ -50,7 +51,8 @@ impl Toolbox {
                 };
                 let grant: Grant = text.parse().map_err(|error| refused(&error))?;
                 let grant = grant.allowed_by(allow).map_err(|error| refused(&error))?;
-                folders.push(Folder::open(&grant).map_err(|error| refused(&error))?);
+                let folder = Folder::open(&grant).map_err(|error| refused(&error))?;
+                folders.push(folder.hiding(hidden));
             }
         }
         Ok(Self { granted, folders: Arc::new(folders) })

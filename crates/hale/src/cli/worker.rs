@@ -20,7 +20,7 @@ use hale_engine::live::Hub;
 use hale_engine::worker::Worker;
 use hale_engine::{Clock, tasks};
 use hale_gateway::Gateway;
-use hale_gateway::call::{KeySource, ProviderConfig, Timeouts};
+use hale_gateway::call::{ProviderConfig, Timeouts};
 use link::Server;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -74,6 +74,7 @@ async fn work(slots: u32, config: &Config, ctx: &mut Ctx) -> Result<(), Error> {
     let mut worker = Worker::new(id, link::link(writes), Arc::new(gateway), Hub::default(), clock);
     worker.files_allow.clone_from(&config.settings.files_allow);
     worker.model_timeout = config.settings.model_timeout;
+    worker.hidden = vec![config.data.clone()];
     let worker = Arc::new(worker);
     let (orders, received) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
@@ -107,11 +108,7 @@ fn gateway(config: &Config, welcome: &Welcome, clock: Clock) -> Result<Gateway, 
     let provider = |(name, url): (&String, &String)| ProviderConfig {
         name: name.clone(),
         base_url: url.clone(),
-        key: match name.as_str() {
-            "sim" => KeySource::NotNeeded,
-            "openai" => KeySource::Required(name.clone()),
-            _ => KeySource::Optional(name.clone()),
-        },
+        key: crate::serve::key_source(name, url),
         timeouts,
     };
     let providers = welcome.providers.iter().map(provider).collect();
