@@ -200,6 +200,7 @@ impl Engine {
             Worker::new(id, self.link(id), self.0.gateway.clone(), self.0.hub.clone(), self.clock());
         worker.files_allow.clone_from(&self.0.config.files_allow);
         worker.model_timeout = self.0.config.model_timeout;
+        worker.blobs = Some(self.0.blobs.clone());
         worker.hidden = vec![self.0.config.data.clone()];
         crate::tasks::spawn("worker", Arc::new(worker).work(received, token));
         tracing::info!(event = "worker_started", worker = %id, slots, "embedded worker started");

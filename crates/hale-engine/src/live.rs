@@ -13,6 +13,9 @@ use tokio::sync::broadcast;
 /// Messages kept for a slow watcher; more than that and it is cut.
 pub const RING: usize = 256;
 
+/// Cells kept before those that nobody watches any more are looked for.
+const CELLS: usize = 1024;
+
 #[derive(Clone, Debug)]
 pub enum Live {
     /// Lines of the journal, durable.
@@ -49,6 +52,12 @@ struct Cell {
     doing: Option<Doing>,
 }
 
+impl Cell {
+    fn is_used(&self) -> bool {
+        self.doing.is_some() || self.watchers.as_ref().is_some_and(|watchers| watchers.receiver_count() > 0)
+    }
+}
+
 /// All live runs of this process.
 #[derive(Clone, Debug, Default)]
 pub struct Hub {
@@ -62,6 +71,9 @@ impl Hub {
 
     pub fn watch(&self, run: RunId) -> broadcast::Receiver<Live> {
         self.with(|cells| {
+            if cells.len() > CELLS {
+                cells.retain(|_, cell| cell.is_used());
+            }
             let cell = cells.entry(run).or_default();
             cell.watchers.get_or_insert_with(|| broadcast::channel(RING).0).subscribe()
         })

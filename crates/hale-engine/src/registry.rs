@@ -209,6 +209,7 @@ impl Registry {
             Failure::new(Code::E012, "pack.invalid", "registry", message)
         })?;
         self.check_grants(&pack.manifest)?;
+        warn_of_limits(&mut pack);
         let shelf = self.shelf.load();
         let entry = shelf.get(&pack.manifest.name);
         let before = entry.and_then(|entry| entry.current.clone());
@@ -271,6 +272,19 @@ impl Registry {
                 format!("roll back pack {name}: there is no version before {}", info.manifest.version);
             Failure::new(Code::E011, "pack.no_previous", "registry", message)
         })
+    }
+}
+
+/// A limit that nothing holds yet is said to be so, at every deploy.
+fn warn_of_limits(pack: &mut Pack) {
+    let limits = &pack.manifest.limits;
+    let unheld = [
+        (limits.budget_usd.is_some(), "limits.budget_usd", "no prices are known; max_tokens bounds the use"),
+        (limits.memory.is_some(), "limits.memory", "it bounds processes, and this pack starts none"),
+    ];
+    for (_, key, why) in unheld.into_iter().filter(|(set, _, _)| *set) {
+        let message = format!("{key} is kept but not enforced: {why}");
+        pack.warnings.push(Warning { line: 1, column: 1, message, help: String::new() });
     }
 }
 

@@ -121,6 +121,10 @@ impl Desk {
             self.lose_worker(id, now);
         }
         self.lose_orphans(now);
+        self.watchers.retain(|_, watchers| {
+            watchers.retain(|watcher| !watcher.is_closed());
+            !watchers.is_empty()
+        });
         self.meters.runs_pending.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
         self.meters.runs_active.set(i64::try_from(self.active.len()).unwrap_or(i64::MAX));
     }

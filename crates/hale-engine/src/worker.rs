@@ -19,6 +19,7 @@ use hale_core::run::{Event, Record, Run};
 use hale_core::time::Millis;
 use hale_gateway::{Gateway, Route};
 use hale_sandbox::Grant;
+use hale_store::Blobs;
 use host::{Halt, Host};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -72,6 +73,8 @@ pub struct Worker {
     /// Folders that may be granted here; checked again, since a worker may run on another machine.
     pub files_allow: Vec<Grant>,
     pub model_timeout: Millis,
+    /// Where large outputs go; none in a process of its own, which keeps them inline.
+    pub blobs: Option<Arc<dyn Blobs>>,
     /// Folders that no tool may see: the data folder holds keys.
     pub hidden: Vec<PathBuf>,
     running: Mutex<HashMap<RunId, (u64, CancellationToken)>>,
@@ -87,6 +90,7 @@ impl Worker {
             clock,
             files_allow: Vec::new(),
             model_timeout: Millis::seconds(120),
+            blobs: None,
             hidden: Vec::new(),
             running: Mutex::default(),
         }

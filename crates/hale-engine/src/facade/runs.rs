@@ -148,17 +148,20 @@ impl Engine {
     /// # Errors
     /// E010 when there is none.
     pub async fn wait(&self, id: RunId, at_most: Duration) -> Result<StoredRun, Failure> {
+        let stored = self.run(id).await?;
+        if stored.run.is_terminal() {
+            return Ok(stored);
+        }
         let (tx, rx) = oneshot::channel();
-        // Watch first, look then: an end between the two is not missed.
+        // Watch first, look again then: an end between the two is not missed.
         self.send(Input::Watch { run: id, ended: tx }).await?;
         let stored = self.run(id).await?;
         if stored.run.is_terminal() {
             return Ok(stored);
         }
-        match tokio::time::timeout(at_most, rx).await {
-            Ok(Ok(ended)) => Ok(StoredRun { run: ended.run, output: ended.output, ..stored }),
-            _ => self.run(id).await,
-        }
+        // Ended or not: the store has the run as it is, with its artifacts.
+        let _ = tokio::time::timeout(at_most, rx).await;
+        self.run(id).await
     }
 
     /// Newest first.

@@ -27,7 +27,8 @@ struct Agent<'a> {
 /// # Errors
 /// [`Halt`], as every step may end the run.
 pub async fn run(host: &Host<'_>) -> Result<Value, Halt> {
-    let toolbox = Toolbox::open(&host.manifest, (&host.worker.files_allow, &host.worker.hidden)).map_err(Halt::failed)?;
+    let toolbox = Toolbox::open(&host.manifest, (&host.worker.files_allow, &host.worker.hidden))
+        .map_err(Halt::failed)?;
     let input = host.input()?;
     let system = Message::system(host.manifest.system_prompt.clone());
     let asked = serde_json::to_string_pretty(&input).unwrap_or_else(|_| input.to_string());

@@ -13,6 +13,7 @@ use hale_core::failure::Failure;
 use hale_core::limits;
 use hale_core::pack::Manifest;
 use hale_core::retry::{Policy, RetryClass};
+use hale_core::run::event::Artifact;
 use hale_core::run::{Dispatch, Event, Run, Step, StepKind, StepSpec, Usage};
 use hale_core::time::Millis;
 use hale_gateway::Route;
@@ -25,6 +26,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two tries of a write that the server could not store.
 const WRITE_AGAIN: Duration = Duration::from_millis(500);
+
+/// The artifact that a large output becomes.
+const OUTPUT: &str = "output.json";
 
 /// Why a run's execution ends here.
 #[derive(Debug)]
@@ -229,12 +233,41 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// The last step, COMPLETING and COMPLETED in one commit.
+    /// The last step, COMPLETING and COMPLETED in one commit. A large output becomes an artifact, whose blob is
+    /// synced before that commit names it.
     ///
     /// # Errors
-    /// As [`Host::write`].
+    /// As [`Host::write`]; a blob that cannot be stored fails the run with E007.
     pub async fn finish(&self, output: Value) -> Result<(), Halt> {
-        self.write(vec![Event::Completing { artifacts: Vec::new() }, Event::Completed { output }]).await
+        match self.kept(output).await {
+            Ok((artifacts, output)) => {
+                self.write(vec![Event::Completing { artifacts }, Event::Completed { output }]).await
+            }
+            Err(failure) => self.write(vec![Event::Failed { failure: Box::new(failure) }]).await,
+        }
+    }
+
+    async fn kept(&self, output: Value) -> Result<(Vec<Artifact>, Value), Failure> {
+        let Some(blobs) = self.worker.blobs.clone() else { return Ok((Vec::new(), output)) };
+        let text = output.to_string();
+        if text.len() <= limits::STEP_BYTES {
+            return Ok((Vec::new(), output));
+        }
+        let bytes = text.len() as u64;
+        let stored = tokio::task::spawn_blocking(move || blobs.put(text.as_bytes())).await;
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Failure::new(Code::E007, "artifact.not_stored", "store", "keep the output as an artifact")
+                .caused_by(error)
+        };
+        let hash = stored.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+        let artifact = Artifact {
+            name: OUTPUT.to_owned(),
+            hash: hash.to_string(),
+            bytes,
+            media_type: "application/json".to_owned(),
+        };
+        let told = serde_json::json!({ "artifact": OUTPUT, "bytes": bytes, "hash": artifact.hash });
+        Ok((vec![artifact], told))
     }
 
     /// The one step of an `echo` pack.
