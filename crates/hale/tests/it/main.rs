@@ -14,3 +14,7 @@ mod cli_client;
 mod cli_logs;
 mod cli_transcript;
 mod cli_exit;
+mod world;
+mod proof_kill;
+mod proof_sigstop;
+mod proof_disk_full;
