@@ -64,9 +64,10 @@ fn one_call_for_a_lease(observed: &Observed, report: &mut Report) {
 }
 
 fn leases_until(history: &Value, index: &str) -> u64 {
+    let index: Option<u64> = index.parse().ok();
     let records = records(history).map(Vec::as_slice).unwrap_or_default();
     let is_result =
-        |event: &Value| text(event, "type") == "step_ended" && event["step"]["index"].to_string() == index;
+        |event: &Value| text(event, "type") == "step_ended" && event["step"]["index"].as_u64() == index;
     let events = records.iter().map(|record| &record["event"]);
     events.take_while(|event| !is_result(event)).filter(|event| text(event, "type") == "leased").count()
         as u64
