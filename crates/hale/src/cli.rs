@@ -5,29 +5,29 @@
 //! Leaves to others: speaking HTTP ([`crate::client`]), how things look ([`crate::render`]).
 //! Read next: [`run`], the command that matters most.
 
-pub mod up;
-pub mod down;
+pub mod backup;
+pub mod chaos;
+pub mod completions;
+pub mod config;
+pub mod ctx;
 pub mod demo;
-pub mod worker;
+pub mod doctor;
+pub mod down;
+pub mod explain;
+pub mod following;
+pub mod keys;
+pub mod lab;
+pub mod logs;
+pub mod operations;
+pub mod packs;
 pub mod run;
 pub mod runs;
-pub mod why;
-pub mod doctor;
-pub mod explain;
-pub mod status;
-pub mod packs;
-pub mod chaos;
-pub mod config;
-pub mod keys;
 pub mod secrets;
+pub mod status;
+pub mod up;
+pub mod why;
+pub mod worker;
 pub mod workers;
-pub mod operations;
-pub mod backup;
-pub mod logs;
-pub mod completions;
-pub mod lab;
-pub mod ctx;
-pub mod following;
 
 use crate::client::Target;
 use crate::client::find::Place;
@@ -207,7 +207,9 @@ impl Command {
             | Command::Completions(_)
             | Command::Logs(_)
             | Command::Lab(_)
-            | Command::Secrets(_) => Err(Error::new(Exit::Failed, "run the command: it speaks with no server")),
+            | Command::Secrets(_) => {
+                Err(Error::new(Exit::Failed, "run the command: it speaks with no server"))
+            }
         }
     }
 }

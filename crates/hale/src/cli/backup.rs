@@ -4,8 +4,8 @@
 //! Leaves to others: the copying and checking (`hale-store`).
 
 mod create;
-mod verify;
 mod restore;
+mod verify;
 
 use super::ctx::Ctx;
 use crate::exit::{Error, Exit};

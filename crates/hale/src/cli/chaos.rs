@@ -1,8 +1,8 @@
 //! `hale chaos …`: breaking things on purpose.
 
+mod clear;
 mod inject;
 mod list;
-mod clear;
 
 use super::ctx::Ctx;
 use crate::exit::{Error, Exit};

@@ -1,9 +1,9 @@
 //! `hale config …`: what is set, where it comes from, and whether it is right.
 
-mod show;
-mod explain;
 mod check;
+mod explain;
 mod history;
+mod show;
 
 use super::ctx::Ctx;
 use crate::exit::{Error, Exit};
@@ -35,7 +35,10 @@ impl Verb {
 /// The configuration of the server if one answers, else what `hale up` would use here; and which of the two it is.
 async fn in_force(ctx: &mut Ctx) -> Result<Page<ConfigEntry>, Error> {
     let asked = match ctx.client().await {
-        Ok(client) => client.get::<Page<ConfigEntry>>("/api/v1/config").await.map(|page| (page, client.address().to_owned())),
+        Ok(client) => client
+            .get::<Page<ConfigEntry>>("/api/v1/config")
+            .await
+            .map(|page| (page, client.address().to_owned())),
         Err(error) => Err(error),
     };
     match asked {

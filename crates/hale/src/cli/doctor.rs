@@ -7,10 +7,10 @@
 mod offline;
 
 use super::ctx::Ctx;
-use crate::client::Ask;
+use crate::client::{Ask, Client};
 use crate::exit::{Error, Exit};
 use crate::render::diagnosis as shown;
-use crate::wire::{Diagnosis, FixReport, FixRequest};
+use crate::wire::{Diagnosis, FixReport, FixRequest, OperationView, Page};
 use hale_core::code::Code;
 use hale_playbooks::Verdict;
 use hale_playbooks::playbook::Severity;
@@ -26,6 +26,7 @@ Examples:
   hale doctor
   hale doctor --fix llm.rate_limited --dry-run
   hale doctor --fix llm.rate_limited --set model=sim/backup
+  hale doctor --undo llm.rate_limited           take its last fix back
   hale doctor --save bundle.json                keep the evidence
   hale doctor --evidence bundle.json            judge kept evidence, without a server
   hale doctor --data ./data                     look at a folder whose server is down
@@ -34,8 +35,11 @@ Exit code 0 when all is well, 10 with warnings, 11 with a critical finding, 12 w
 verified, 13 when the evidence does not decide.")]
 pub struct Args {
     /// Mend this cause
-    #[arg(long, value_name = "CAUSE", conflicts_with_all = ["evidence", "save"])]
+    #[arg(long, value_name = "CAUSE", conflicts_with_all = ["evidence", "save", "undo"])]
     fix: Option<String>,
+    /// Take back the last fix of this cause
+    #[arg(long, value_name = "CAUSE", conflicts_with_all = ["evidence", "save"])]
+    undo: Option<String>,
     /// Only say what the fix would do
     #[arg(long, requires = "fix")]
     dry_run: bool,
@@ -81,6 +85,9 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
             client.ask(Ask::post("/api/v1/doctor/fix", &order).patient(FIX_PATIENCE)).await?;
         return fixed(ctx, &report);
     }
+    if let Some(cause) = &args.undo {
+        return undo(ctx, &client, cause).await;
+    }
     if let Some(file) = &args.save {
         let query =
             args.run.as_ref().map(|run| format!("?run={}", crate::client::escape(run))).unwrap_or_default();
@@ -99,7 +106,7 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
 
 /// With the server down its folder can still be looked at, if nothing but a look was asked for.
 fn without_server(args: &Args, ctx: &mut Ctx, error: Error) -> Result<Exit, Error> {
-    let only_look = args.fix.is_none() && args.save.is_none() && args.run.is_none();
+    let only_look = args.fix.is_none() && args.undo.is_none() && args.save.is_none() && args.run.is_none();
     let named = ctx.target.place.url.is_some() || ctx.env.get("HALE_URL").is_some();
     if error.exit != Exit::Unreachable || !only_look || named {
         return Err(error);
@@ -141,6 +148,28 @@ pub fn exit(verdict: &Verdict) -> Exit {
         Some(Severity::Info) | None => Exit::Done,
     }
 }
+
+/// Undoes the newest operation that was done for this cause and can be undone.
+async fn undo(ctx: &mut Ctx, client: &Client, cause: &str) -> Result<Exit, Error> {
+    let page: Page<OperationView> = client.get(format!("/api/v1/operations?limit={LOOK_BACK}")).await?;
+    let of_cause = |operation: &&OperationView| {
+        let detail: Option<Value> = serde_json::from_str(&operation.detail).ok();
+        operation.undo.is_some() && detail.is_some_and(|detail| detail["cause"] == cause)
+    };
+    let Some(operation) = page.items.iter().find(of_cause) else {
+        let error = Error::coded(
+            Code::E010,
+            format!("undo the last fix of {cause}: no such operation is left to undo"),
+        );
+        return Err(error.hint("hale operations list"));
+    };
+    let path = format!("/api/v1/operations/{}/undo", operation.id);
+    let report: FixReport = client.ask(Ask::post(path, &serde_json::json!({})).patient(FIX_PATIENCE)).await?;
+    fixed(ctx, &report)
+}
+
+/// Operations among which the last fix is looked for.
+const LOOK_BACK: u32 = 500;
 
 /// What became of a fix, as an exit code.
 fn fixed(ctx: &mut Ctx, report: &FixReport) -> Result<Exit, Error> {

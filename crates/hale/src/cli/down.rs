@@ -30,13 +30,19 @@ pub async fn run(_: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let until = tokio::time::Instant::now() + PATIENCE;
     while gone(&client, &status, start_time).await == Gone::No {
         if tokio::time::Instant::now() > until {
-            let error = Error::new(Exit::Failed, format!("end the server: process {} is still there", status.pid));
-            return Err(error.hint(format!("it drains; ask again, or end it the hard way: kill -9 {}", status.pid)));
+            let error =
+                Error::new(Exit::Failed, format!("end the server: process {} is still there", status.pid));
+            return Err(
+                error.hint(format!("it drains; ask again, or end it the hard way: kill -9 {}", status.pid))
+            );
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    let done = json!({ "schema": "hale.down/1", "pid": status.pid, "address": status.address, "stopped": true });
-    ctx.screen.one(&done, &status.address, |look| format!("{}\n", look.good(&format!("stopped {} (pid {})", status.address, status.pid))));
+    let done =
+        json!({ "schema": "hale.down/1", "pid": status.pid, "address": status.address, "stopped": true });
+    ctx.screen.one(&done, &status.address, |look| {
+        format!("{}\n", look.good(&format!("stopped {} (pid {})", status.address, status.pid)))
+    });
     Ok(Exit::Done)
 }
 

@@ -72,7 +72,9 @@ async fn watch(ctx: &mut Ctx, client: &Client, id: &str, how: (&mut Live, Manner
             () = &mut wait => return Ok(Over::Elapsed),
             _ = &mut interrupt => return Ok(Over::Interrupted),
         };
-        let Some(event) = event else { return Err(Error::new(Exit::Failed, format!("follow run {id}: its stream ended early"))) };
+        let Some(event) = event else {
+            return Err(Error::new(Exit::Failed, format!("follow run {id}: its stream ended early")));
+        };
         if ctx.screen.format() == Format::Jsonl {
             ctx.screen.print_line(&event);
         } else if ctx.screen.format().is_human() {

@@ -7,8 +7,8 @@ mod list;
 mod revoke;
 
 use super::ctx::Ctx;
-use crate::exit::{Error, Exit};
 use crate::client::Client;
+use crate::exit::{Error, Exit};
 use clap::Subcommand;
 use std::path::PathBuf;
 

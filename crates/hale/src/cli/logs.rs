@@ -140,7 +140,12 @@ fn pretty(line: &str, look: &Look) -> String {
         "WARN" => Tone::Warn,
         _ => Tone::Plain,
     };
-    let mut shown = format!("{}  {}  {}", Tone::Dim.paint(&when::moment(look, text("ts"))), tone.paint(&format!("{level:<5}")), crate::logs::line::escaped(text("msg")));
+    let mut shown = format!(
+        "{}  {}  {}",
+        Tone::Dim.paint(&when::moment(look, text("ts"))),
+        tone.paint(&format!("{level:<5}")),
+        crate::logs::line::escaped(text("msg"))
+    );
     let rest = fields.as_object().into_iter().flatten().filter(|(key, _)| !SHOWN.contains(&key.as_str()));
     let run = fields.get("run_id").map(|run| ("run_id", run));
     for (key, value) in run.into_iter().chain(rest.map(|(key, value)| (key.as_str(), value))) {

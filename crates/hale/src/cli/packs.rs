@@ -1,14 +1,14 @@
 //! `hale packs …`: what can be run.
 
-mod init;
-mod validate;
 mod deploy;
-mod list;
-mod show;
-mod rollback;
-mod enable;
 mod disable;
+mod enable;
+mod init;
+mod list;
 mod reload;
+mod rollback;
+mod show;
+mod validate;
 
 use super::ctx::Ctx;
 use crate::exit::{Error, Exit};
@@ -58,9 +58,12 @@ fn source(file: &Path, cwd: &Path) -> Result<DeployPack, Error> {
     let path = cwd.join(file);
     let size = std::fs::metadata(&path).map_err(|error| Error::file("read the pack", &path, &error))?.len();
     if size > limits::PACK_BYTES as u64 {
-        let error = Error::coded(Code::E012, format!("read the pack {}: it has {size} bytes", path.display()));
+        let error =
+            Error::coded(Code::E012, format!("read the pack {}: it has {size} bytes", path.display()));
         let most = limits::PACK_BYTES;
-        return Err(error.hint(format!("a pack has at most {most} bytes; what is larger belongs into an artifact")));
+        return Err(
+            error.hint(format!("a pack has at most {most} bytes; what is larger belongs into an artifact"))
+        );
     }
     let bytes = std::fs::read(&path).map_err(|error| Error::file("read the pack", &path, &error))?;
     let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

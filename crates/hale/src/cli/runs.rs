@@ -1,13 +1,13 @@
 //! `hale runs …`: looking at runs, and steering them.
 
-pub mod list;
-mod show;
-mod history;
-mod watch;
-mod cancel;
-pub mod retry;
-mod resolve;
 mod artifacts;
+mod cancel;
+mod history;
+pub mod list;
+mod resolve;
+pub mod retry;
+mod show;
+mod watch;
 
 use super::ctx::Ctx;
 use crate::exit::{Error, Exit};

@@ -4,9 +4,9 @@
 //! its fingerprint. A secret is read from stdin or a prompt, never from the command line, where others could see it.
 //! Leaves to others: the files (`hale-gateway::secret::store`).
 
-mod set;
 mod list;
 mod remove;
+mod set;
 
 use super::ctx::Ctx;
 use crate::exit::{Error, Exit};
@@ -41,7 +41,9 @@ fn folder(ctx: &Ctx) -> Result<PathBuf, Error> {
 
 fn refused(error: &secret::Error) -> Error {
     let failed = match error {
-        secret::Error::Name { .. } | secret::Error::Unusable { .. } => Error::coded(Code::E002, error.to_string()),
+        secret::Error::Name { .. } | secret::Error::Unusable { .. } => {
+            Error::coded(Code::E002, error.to_string())
+        }
         secret::Error::Read { source, .. } | secret::Error::Write { source, .. }
             if source.kind() == std::io::ErrorKind::PermissionDenied =>
         {

@@ -1,7 +1,7 @@
 //! `hale workers …`: who executes runs.
 
-mod list;
 mod drain;
+mod list;
 mod resume;
 
 use super::ctx::Ctx;

@@ -37,7 +37,8 @@ fn time_line(diagnosis: &Diagnosis) -> String {
         return String::new();
     }
     parts.sort_by_key(|(_, ms)| std::cmp::Reverse(**ms));
-    let parts: Vec<String> = parts.into_iter().map(|(name, ms)| format!("{name} {}", when::span(*ms))).collect();
+    let parts: Vec<String> =
+        parts.into_iter().map(|(name, ms)| format!("{name} {}", when::span(*ms))).collect();
     format!("{}{}\n", name("time"), parts.join(", "))
 }
 
@@ -52,7 +53,12 @@ pub fn verdict(verdict: &Verdict, look: &Look) -> String {
     }
     for unjudged in &verdict.unknown {
         let because = unjudged.because.join(", ");
-        let line = format!("{} not judged: {}/{} ({because})", look.glyphs.note(), unjudged.playbook, unjudged.symptom);
+        let line = format!(
+            "{} not judged: {}/{} ({because})",
+            look.glyphs.note(),
+            unjudged.playbook,
+            unjudged.symptom
+        );
         text.push_str(&format!("\n{}\n", Tone::Dim.paint(&line)));
     }
     text.push_str(&format!("\n{}\n", counts(verdict, look)));
@@ -109,7 +115,8 @@ pub fn finding(finding: &Finding, look: &Look) -> String {
     let mut text = format!("{}\n", severity(finding.severity, &head, look));
     text.push_str(&block("symptom", std::slice::from_ref(&finding.symptom)));
     text.push_str(&block("cause", std::slice::from_ref(&finding.cause)));
-    let weighed = format!("{certainty}, score {}, ahead by {}, at {}", finding.score, finding.margin, finding.at);
+    let weighed =
+        format!("{certainty}, score {}, ahead by {}, at {}", finding.score, finding.margin, finding.at);
     text.push_str(&block("", &[Tone::Dim.paint(&weighed)]));
     let (mut pro, mut contra) = (Vec::new(), Vec::new());
     for item in &finding.evidence {
@@ -135,7 +142,13 @@ fn evidence(item: &Item) -> String {
         0 => String::new(),
         points => format!(", {points:+}"),
     };
-    let truth = if item.value == Truth::True { "holds" } else if item.value == Truth::False { "does not hold" } else { "unknown" };
+    let truth = if item.value == Truth::True {
+        "holds"
+    } else if item.value == Truth::False {
+        "does not hold"
+    } else {
+        "unknown"
+    };
     format!("{readings}  {}", Tone::Dim.paint(&format!("({}: {truth}, {}{points})", item.expr, item.weight)))
 }
 
@@ -168,7 +181,10 @@ fn undetermined(open: &Undetermined, look: &Look) -> String {
     let mut text = format!("{}\n", severity(open.severity, &head, look));
     text.push_str(&block("because", std::slice::from_ref(&open.because)));
     let between = open.between.iter().map(|candidate| {
-        format!("{}  score {}, {} of {} known", candidate.cause, candidate.score, candidate.known, candidate.total)
+        format!(
+            "{}  score {}, {} of {} known",
+            candidate.cause, candidate.score, candidate.known, candidate.total
+        )
     });
     text.push_str(&block("between", &between.collect::<Vec<_>>()));
     let ruled_out = open.ruled_out.iter().map(|out| format!("{}: {}", out.cause, out.because));
@@ -179,7 +195,8 @@ fn undetermined(open: &Undetermined, look: &Look) -> String {
 
 /// `hale doctor --fix`, dry or done.
 pub fn report(report: &FixReport, look: &Look) -> String {
-    let head = format!("{}: {} ({})", report.cause, report.fix, report.risk);
+    let cause = if report.cause.is_empty() { String::new() } else { format!("{}: ", report.cause) };
+    let head = format!("{cause}{} ({})", report.fix, report.risk);
     let mut text = match report.outcome.as_str() {
         "changed" => format!("{}\n", look.good(&head)),
         "refused" => format!("{}\n", look.bad(&head)),

@@ -35,7 +35,9 @@ pub fn text(error: &Error) -> String {
         line("cause", source);
     }
     if let Some(hint) = &error.hint {
-        line("hint", hint);
+        // A hint that is nothing but a command says what to do with it.
+        let run = if hint.starts_with("hale ") { "run: " } else { "" };
+        line("hint", &format!("{run}{hint}"));
     }
     text
 }

@@ -87,7 +87,8 @@ impl Live {
         self.clear();
         let error = run.error.as_ref().filter(|_| run.state != "COMPLETED").map(step::short);
         let error = error.map(|error| format!("  {error}")).unwrap_or_default();
-        let state = if self.moving { format!("  {}", run::headline(run, &self.look)) } else { run.state.clone() };
+        let state =
+            if self.moving { format!("  {}", run::headline(run, &self.look)) } else { run.state.clone() };
         screen.note(&format!("{state}  {}{error}", when::span(run.duration_ms)));
     }
 

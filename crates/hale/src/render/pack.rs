@@ -14,7 +14,12 @@ pub fn table(packs: &[PackView], look: &Look, wide: bool) -> Table {
         ("model", Column::Left),
     ];
     if wide {
-        columns.extend([("limit", Column::Right), ("tools", Column::Left), ("deployed", Column::Left), ("by", Column::Left)]);
+        columns.extend([
+            ("limit", Column::Right),
+            ("tools", Column::Left),
+            ("deployed", Column::Left),
+            ("by", Column::Left),
+        ]);
     }
     columns.push(("description", Column::Text));
     let mut table = Table::new(&columns);

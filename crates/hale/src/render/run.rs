@@ -18,7 +18,12 @@ pub fn table(runs: &[RunView], look: &Look, wide: bool) -> Table {
         ("submitted", Column::Left),
         ("took", Column::Right),
     ];
-    let more = [("steps", Column::Right), ("priority", Column::Left), ("trigger", Column::Left), ("worker", Column::Left)];
+    let more = [
+        ("steps", Column::Right),
+        ("priority", Column::Left),
+        ("trigger", Column::Left),
+        ("worker", Column::Left),
+    ];
     let mut columns = narrow.to_vec();
     if wide {
         columns.extend(more);
@@ -49,7 +54,9 @@ pub fn table(runs: &[RunView], look: &Look, wide: bool) -> Table {
 
 fn state(run: &RunView, look: &Look) -> Cell {
     match run.state.parse::<StateName>() {
-        Ok(state) => Cell::new(format!("{} {}", look.glyphs.state(state), run.state), super::paint::tone(state)),
+        Ok(state) => {
+            Cell::new(format!("{} {}", look.glyphs.state(state), run.state), super::paint::tone(state))
+        }
         Err(()) => Cell::from(run.state.clone()),
     }
 }
@@ -70,10 +77,20 @@ fn note(run: &RunView) -> String {
 /// One run whole: `hale runs show`.
 pub fn page(run: &RunView, look: &Look) -> String {
     let mut text = format!("{}  {}\n", Tone::Strong.paint(&run.id), headline(run, look));
-    let at = |moment: &Option<String>| moment.as_deref().map(|moment| when::moment(look, moment)).unwrap_or_default();
+    let at = |moment: &Option<String>| {
+        moment.as_deref().map(|moment| when::moment(look, moment)).unwrap_or_default()
+    };
     text.push_str(&pairs(&[
         ("pack", format!("{}@{}", run.pack, run.version)),
-        ("submitted", format!("{} by {}, priority {}", when::moment(look, &run.submitted_at), run.trigger, run.priority)),
+        (
+            "submitted",
+            format!(
+                "{} by {}, priority {}",
+                when::moment(look, &run.submitted_at),
+                run.trigger,
+                run.priority
+            ),
+        ),
         ("started", at(&run.started_at)),
         ("ended", at(&run.ended_at)),
         ("took", format!("{} of {} allowed", when::span(run.duration_ms), when::span(run.timeout_ms))),
@@ -120,7 +137,9 @@ pub fn answer(output: &Value) -> String {
     match output {
         Value::String(text) => text.clone(),
         Value::Object(object) if object.len() == 1 => match object.iter().next() {
-            Some((name, Value::String(text))) if matches!(name.as_str(), "answer" | "text" | "output") => text.clone(),
+            Some((name, Value::String(text))) if matches!(name.as_str(), "answer" | "text" | "output") => {
+                text.clone()
+            }
             _ => pretty(output),
         },
         Value::Null => String::new(),

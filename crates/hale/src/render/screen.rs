@@ -77,8 +77,10 @@ impl std::fmt::Debug for Screen {
 
 impl Screen {
     pub fn new(wishes: Wishes, env: &Environment) -> Self {
-        let terminals = Terminals { out: std::io::stdout().is_terminal(), err: std::io::stderr().is_terminal() };
-        let width = terminals.out.then(|| terminal_size::terminal_size().map(|(width, _)| width.0.into())).flatten();
+        let terminals =
+            Terminals { out: std::io::stdout().is_terminal(), err: std::io::stderr().is_terminal() };
+        let width =
+            terminals.out.then(|| terminal_size::terminal_size().map(|(width, _)| width.0.into())).flatten();
         let times = if terminals.out { Times::Relative } else { Times::Absolute };
         let look = Look { glyphs: Glyphs::of(env), times, width, now: crate::logs::line::now() };
         Self {
@@ -137,7 +139,12 @@ impl Screen {
     }
 
     /// A list: a table for people, documents for machines.
-    pub fn list<T: Serialize>(&mut self, page: &Page<T>, name: impl Fn(&T) -> String, table: impl FnOnce(&Look) -> Table) {
+    pub fn list<T: Serialize>(
+        &mut self,
+        page: &Page<T>,
+        name: impl Fn(&T) -> String,
+        table: impl FnOnce(&Look) -> Table,
+    ) {
         match self.wishes.format {
             Format::Table | Format::Wide => {
                 let look = self.look();

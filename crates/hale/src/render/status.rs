@@ -41,7 +41,11 @@ fn health(word: &str, look: &Look) -> String {
 }
 
 fn model(status: &Status) -> String {
-    let simulated = if status.simulated { " (simulated; set OPENAI_API_KEY or HALE_MODEL_BASE_URL for a real one)" } else { "" };
+    let simulated = if status.simulated {
+        " (simulated; set OPENAI_API_KEY or HALE_MODEL_BASE_URL for a real one)"
+    } else {
+        ""
+    };
     format!("{}{simulated}", status.model)
 }
 
@@ -92,7 +96,9 @@ pub fn faults(faults: &[FaultView], look: &Look) -> Table {
             Cell::from(fault.fault.clone()),
             Cell::from(fault.target.clone()),
             Cell::from(when::moment(look, &fault.since)),
-            Cell::from(fault.until.as_deref().map(|until| when::moment(look, until)).unwrap_or("cleared".to_owned())),
+            Cell::from(
+                fault.until.as_deref().map(|until| when::moment(look, until)).unwrap_or("cleared".to_owned()),
+            ),
             Cell::from(fault.hits.to_string()),
         ]);
     }

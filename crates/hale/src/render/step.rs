@@ -39,7 +39,8 @@ pub fn line(event: &Event) -> Option<(Tone, String)> {
     let line = match event {
         Event::StepEnded { step } => {
             let tokens = tokens(step).map(|tokens| format!("  {tokens}")).unwrap_or_default();
-            let (tone, wrong) = if step.is_error { (Tone::Warn, "  answered with an error") } else { (Tone::Good, "") };
+            let (tone, wrong) =
+                if step.is_error { (Tone::Warn, "  answered with an error") } else { (Tone::Good, "") };
             (tone, format!("step {}  {}  {}{tokens}{wrong}", step.index + 1, title(step), step.took))
         }
         Event::StepFailed { index, attempt, name, took, failure, policy, .. } => {
@@ -47,21 +48,34 @@ pub fn line(event: &Event) -> Option<(Tone, String)> {
             let number = format!("step {}  {name}  {took}", index + 1);
             (Tone::Bad, format!("{number}  {}  try {attempt} of {tries}", short(failure)))
         }
-        Event::StepDispatched { .. } | Event::Accepted { .. } | Event::Leased { .. } | Event::Initialized => return None,
-        Event::StageCompleted { n, of, name } => (Tone::Good, format!("step {n}/{of} completed: {name}")),
-        Event::Parked { index, name } => {
-            (Tone::Warn, format!("step {}  {name}  was in flight at a crash and must not be repeated", index + 1))
+        Event::StepDispatched { .. } | Event::Accepted { .. } | Event::Leased { .. } | Event::Initialized => {
+            return None;
         }
+        Event::StageCompleted { n, of, name } => (Tone::Good, format!("step {n}/{of} completed: {name}")),
+        Event::Parked { index, name } => (
+            Tone::Warn,
+            format!("step {}  {name}  was in flight at a crash and must not be repeated", index + 1),
+        ),
         Event::Resolved { by } => (Tone::Plain, format!("the parked step was resolved by {by}")),
         Event::CancelAsked { by, reason } => {
             let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             (Tone::Warn, format!("{by} asked to cancel{why}"))
         }
-        Event::LeaseLost { worker, why, .. } => (Tone::Warn, format!("worker {worker} was lost ({why}); another goes on")),
-        Event::Released { worker, .. } => (Tone::Plain, format!("worker {worker} drains and gave the run back")),
-        Event::Fenced { worker, what, .. } => (Tone::Warn, format!("a late write of worker {worker} was refused: {what}")),
+        Event::LeaseLost { worker, why, .. } => {
+            (Tone::Warn, format!("worker {worker} was lost ({why}); another goes on"))
+        }
+        Event::Released { worker, .. } => {
+            (Tone::Plain, format!("worker {worker} drains and gave the run back"))
+        }
+        Event::Fenced { worker, what, .. } => {
+            (Tone::Warn, format!("a late write of worker {worker} was refused: {what}"))
+        }
         Event::TimedOut { doing } => (Tone::Bad, format!("the time limit struck while {doing}")),
-        Event::Woken | Event::Stopped | Event::Completing { .. } | Event::Completed { .. } | Event::Failed { .. } => {
+        Event::Woken
+        | Event::Stopped
+        | Event::Completing { .. }
+        | Event::Completed { .. }
+        | Event::Failed { .. } => {
             return None;
         }
     };

@@ -41,9 +41,10 @@ fn json(act: impl FnOnce()) -> Value {
 #[test]
 fn a_line_has_the_keys_of_the_guide_in_their_order() {
     let line = json(|| {
-        let span = tracing::info_span!("request", request_id = "req-1", correlation_id = "cor-1");
+        let span =
+            tracing::info_span!(target: "hale", "request", request_id = "req-1", correlation_id = "cor-1");
         let _in_request = span.enter();
-        tracing::warn!(
+        tracing::warn!(target: "hale",
             run = "run_1",
             pack = "hello",
             duration_ms = 12u64,
@@ -83,12 +84,12 @@ fn a_line_has_the_keys_of_the_guide_in_their_order() {
 #[test]
 fn the_nearest_span_wins_and_late_fields_count() {
     let line = json(|| {
-        let outer = tracing::info_span!("outer", step = "a", run_id = tracing::field::Empty);
+        let outer = tracing::info_span!(target: "hale", "outer", step = "a", run_id = tracing::field::Empty);
         let _outer = outer.enter();
         outer.record("run_id", "run_late");
-        let inner = tracing::info_span!("inner", step = "b");
+        let inner = tracing::info_span!(target: "hale", "inner", step = "b");
         let _inner = inner.enter();
-        tracing::info!("inside");
+        tracing::info!(target: "hale", "inside");
     });
     assert_eq!((line["step"].as_str(), line["run_id"].as_str()), (Some("b"), Some("run_late")));
 }
@@ -97,9 +98,9 @@ fn the_nearest_span_wins_and_late_fields_count() {
 #[test]
 fn the_text_form_is_exactly_the_operators_one() {
     let text = logged(LogFormat::Text, LogLevel::Info, || {
-        tracing::info!(run_id = "abc123", "Agent pack loaded: research-pack v1.2.3");
-        tracing::error!("no run here");
-        tracing::debug!(run_id = "abc123", "not at this level");
+        tracing::info!(target: "hale", run_id = "abc123", "Agent pack loaded: research-pack v1.2.3");
+        tracing::error!(target: "hale", "no run here");
+        tracing::debug!(target: "hale", run_id = "abc123", "not at this level");
     });
     assert_eq!(text, "INFO [run_id=abc123] Agent pack loaded: research-pack v1.2.3\nERROR no run here\n");
 }
@@ -107,16 +108,17 @@ fn the_text_form_is_exactly_the_operators_one() {
 // covers: CX-62
 #[test]
 fn a_hot_reload_is_an_event_of_this_name() {
-    let line = json(|| tracing::info!(event = "hot_reload", pack = "hello", "pack reloaded"));
+    let line = json(|| tracing::info!(target: "hale", event = "hot_reload", pack = "hello", "pack reloaded"));
     assert_eq!((line["event"].as_str(), line["pack"].as_str()), (Some("hot_reload"), Some("hello")));
 }
 
 #[test]
 fn nothing_in_a_field_starts_a_line_or_commands_a_terminal() {
     let evil = "one\n{\"level\":\"error\"}\r\u{1b}[2J";
-    let line = json(|| tracing::info!(run_id = evil, "{evil}"));
+    let line = json(|| tracing::info!(target: "hale", run_id = evil, "{evil}"));
     assert_eq!(line["msg"], evil, "JSON carries it escaped and whole");
-    let text = logged(LogFormat::Text, LogLevel::Info, || tracing::info!(run_id = evil, "{evil}"));
+    let text =
+        logged(LogFormat::Text, LogLevel::Info, || tracing::info!(target: "hale", run_id = evil, "{evil}"));
     assert_eq!(text.lines().count(), 1, "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
 }
@@ -124,7 +126,7 @@ fn nothing_in_a_field_starts_a_line_or_commands_a_terminal() {
 #[test]
 fn a_long_field_is_cut_and_says_so() {
     let long = "ä".repeat(FIELD_BYTES);
-    let line = json(|| tracing::info!(input = %long, "big"));
+    let line = json(|| tracing::info!(target: "hale", input = %long, "big"));
     let kept = line["input"].as_str().unwrap();
     assert!(kept.len() < FIELD_BYTES + 40, "{}", kept.len());
     assert!(kept.ends_with("bytes more)"), "{kept}");
@@ -136,7 +138,9 @@ fn an_error_is_logged_with_its_chain() {
     #[error("read the pack")]
     struct Outer(#[source] std::io::Error);
     let error = Outer(std::io::Error::other("disk gone"));
-    let line = json(|| tracing::error!(error = &error as &(dyn std::error::Error + 'static), "failed"));
+    let line = json(
+        || tracing::error!(target: "hale", error = &error as &(dyn std::error::Error + 'static), "failed"),
+    );
     assert_eq!(line["error"], "read the pack: disk gone");
 }
 

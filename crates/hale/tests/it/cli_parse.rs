@@ -133,7 +133,7 @@ fn every_code_and_every_cause_has_a_page() {
         assert!(page.text.contains(&topic.id), "{}", topic.id);
     }
     assert_eq!(hale::explain::find("e003").unwrap().id, "E003");
-    let unknown = hale::explain::unknown("llm.rate_limitd");
+    let unknown = hale::explain::unknown("queue.no_live_workr");
     assert_eq!(unknown.exit, Exit::NotFound);
-    assert_eq!(unknown.hint.as_deref(), Some("did you mean: hale explain llm.rate_limited"));
+    assert_eq!(unknown.hint.as_deref(), Some("did you mean: hale explain queue.no_live_worker"));
 }

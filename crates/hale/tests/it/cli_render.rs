@@ -74,18 +74,51 @@ fn a_list_of_runs_is_aligned_and_only_its_text_is_cut() {
     broken.error = Some(failed());
     broken.pack = "x".to_owned();
     let runs = [running, broken, view("COMPLETED")];
-    insta::assert_snapshot!(plain(&run::table(&runs, &look(Some(110)), false).render(&look(Some(110)))), @"");
-    insta::assert_snapshot!(plain(&run::table(&runs, &look(None), true).render(&look(None))), @"");
+    insta::assert_snapshot!(plain(&run::table(&runs, &look(Some(110)), false).render(&look(Some(110)))), @r#"
+    ID                              STATE        PACK              SUBMITTED  TOOK  NOTE
+    run_01JD4M8Q2R7WX5B9N3K6T0VYHZ  ● RUNNING    log-triage@0.1.0  30s ago    7.4s  waiting on retry
+    run_01JD4M8Q2R7WX5B9N3K6T0VYHZ  ✖ FAILED     x@0.1.0           30s ago    7.4s  E006 call sim/small: answered…
+    run_01JD4M8Q2R7WX5B9N3K6T0VYHZ  ✔ COMPLETED  log-triage@0.1.0  30s ago    7.4s
+    "#);
+    insta::assert_snapshot!(plain(&run::table(&runs, &look(None), true).render(&look(None))), @r#"
+    ID                              STATE        PACK              SUBMITTED  TOOK  STEPS  PRIORITY  TRIGGER  NOTE
+    run_01JD4M8Q2R7WX5B9N3K6T0VYHZ  ● RUNNING    log-triage@0.1.0  30s ago    7.4s      3  normal    cli      waiting on retry
+    run_01JD4M8Q2R7WX5B9N3K6T0VYHZ  ✖ FAILED     x@0.1.0           30s ago    7.4s      3  normal    cli      E006 call sim/small: answered 429
+    run_01JD4M8Q2R7WX5B9N3K6T0VYHZ  ✔ COMPLETED  log-triage@0.1.0  30s ago    7.4s      3  normal    cli
+    "#);
 }
 
 #[test]
 fn a_run_is_shown_whole() {
     let mut broken = view("FAILED");
     broken.error = Some(failed());
-    insta::assert_snapshot!(plain(&run::page(&broken, &look(None))), @"");
+    insta::assert_snapshot!(plain(&run::page(&broken, &look(None))), @r#"
+    run_01JD4M8Q2R7WX5B9N3K6T0VYHZ  ✖ FAILED
+      pack         log-triage@0.1.0
+      submitted    30s ago by cli, priority normal
+      started      29s ago
+      took         7.4s of 60s allowed
+      steps        3
+      correlation  cli-1
+      input        {"path":"/var/log/dpkg.log"}
+      error        E006 call sim/small: answered 429
+                   cause: HTTP 429 Too Many Requests
+                   llm.rate_limited at provider:sim
+    "#);
     let mut done = view("COMPLETED");
     done.output = Some(json!("Nothing is wrong."));
-    insta::assert_snapshot!(plain(&run::page(&done, &look(None))), @"");
+    insta::assert_snapshot!(plain(&run::page(&done, &look(None))), @r#"
+    run_01JD4M8Q2R7WX5B9N3K6T0VYHZ  ✔ COMPLETED
+      pack         log-triage@0.1.0
+      submitted    30s ago by cli, priority normal
+      started      29s ago
+      took         7.4s of 60s allowed
+      steps        3
+      correlation  cli-1
+      input        {"path":"/var/log/dpkg.log"}
+
+    Nothing is wrong.
+    "#);
 }
 
 #[test]
@@ -210,7 +243,13 @@ fn a_fix_shows_its_effects_its_check_and_its_undo() {
         operation: Some("op_01JD4M8Q2R7WX5B9N3K6T0VYHZ".to_owned()),
         undo: Some("hale operations undo op_01JD4M8Q2R7WX5B9N3K6T0VYHZ".to_owned()),
     };
-    insta::assert_snapshot!(plain(&diagnosis::report(&report, &look(None))), @"");
+    insta::assert_snapshot!(plain(&diagnosis::report(&report, &look(None))), @r#"
+    ✔ llm.rate_limited: llm.fallback_set (R1)
+      changed     model.fallback.sim/small: none -> sim/backup
+      check       verified  a call was answered by sim/backup
+      operation   op_01JD4M8Q2R7WX5B9N3K6T0VYHZ
+      undo        hale operations undo op_01JD4M8Q2R7WX5B9N3K6T0VYHZ
+    "#);
 }
 
 fn server() -> Status {
@@ -256,9 +295,33 @@ fn server() -> Status {
 
 #[test]
 fn the_server_fits_on_a_screen() {
-    insta::assert_snapshot!(plain(&status::page(&server(), &look(None))), @"");
-    insta::assert_snapshot!(plain(&status::ready(&server(), 180, &look(None))), @"");
-    insta::assert_snapshot!(plain(&status::workers(&server().workers, &look(None)).render(&look(None))), @"");
+    insta::assert_snapshot!(plain(&status::page(&server(), &look(None))), @r#"
+    hale 0.1.0  ✔ healthy  up 5m
+      address         http://127.0.0.1:8080
+      data            /srv/hale (pid 42)
+      runs            2 PENDING, 1 RUNNING
+      oldest waiting  1.5s
+      workers         1 live, 1 of 5 slots busy
+      packs           3
+      model           sim/small (simulated; set OPENAI_API_KEY or HALE_MODEL_BASE_URL for a real one)
+      access          no key needed on loopback
+
+    COMPONENT  STATUS     PROBED     DETAIL
+    store      ✔ healthy  400ms ago  last commit took 2ms
+    "#);
+    insta::assert_snapshot!(plain(&status::ready(&server(), 180, &look(None))), @r#"
+    hale 0.1.0  ✔ ready in 180 ms
+      address  http://127.0.0.1:8080
+      data     /srv/hale
+      packs    3
+      workers  1 live, 1 of 5 slots busy
+      model    sim/small (simulated; set OPENAI_API_KEY or HALE_MODEL_BASE_URL for a real one)
+      access   no key needed on loopback
+    "#);
+    insta::assert_snapshot!(plain(&status::workers(&server().workers, &look(None)).render(&look(None))), @r#"
+    ID                              STATUS  KIND      HOST  PID  BUSY  STARTED  SEEN     RUNS
+    wrk_01JD4M8Q2R7WX5B9N3K6T0VYHZ  ✔ live  embedded  box    42   1/5  5m ago   0ms ago  run_01JD4M8Q2R7WX5B9N3K6T0VYHZ
+    "#);
 }
 
 #[test]
@@ -270,7 +333,13 @@ fn a_deploy_shows_what_the_pack_may_touch() {
         "warnings": ["line 7, column 1: `color` is not used"], "outcome": "deployed",
     }))
     .unwrap();
-    insta::assert_snapshot!(plain(&pack::deployed(&view, &look(None))), @"");
+    insta::assert_snapshot!(plain(&pack::deployed(&view, &look(None))), @r#"
+    ✔ deployed  log-triage@0.1.0
+      grants  /var/log:ro; files.read
+      model   sim/small
+      limit   60s
+    ▲ line 7, column 1: `color` is not used
+    "#);
 }
 
 #[test]

@@ -29,7 +29,10 @@ pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     });
     ctx.screen.one(&done, &shown, |look| {
         let size = when::bytes(bytes);
-        format!("{}\n", look.good(&format!("backed up {runs} runs and {artifacts} artifacts ({size}) to {shown}")))
+        format!(
+            "{}\n",
+            look.good(&format!("backed up {runs} runs and {artifacts} artifacts ({size}) to {shown}"))
+        )
     });
     ctx.screen.next(&format!("hale backup verify {shown}"));
     Ok(Exit::Done)

@@ -26,7 +26,8 @@ pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let restored = backup::restore(&ctx.cwd.join(&args.folder), &data, existing)?;
     let (shown, runs) = (data.display().to_string(), restored.runs);
     let aside = restored.aside.map(|aside| aside.display().to_string());
-    let done = serde_json::json!({ "schema": "hale.backup.restore/1", "data": shown, "runs": runs, "aside": aside });
+    let done =
+        serde_json::json!({ "schema": "hale.backup.restore/1", "data": shown, "runs": runs, "aside": aside });
     ctx.screen.one(&done, &shown, |look| {
         let kept = aside.as_ref().map(|aside| format!("; what was there is in {aside}")).unwrap_or_default();
         format!("{}\n", look.good(&format!("restored {runs} runs to {shown}{kept}")))

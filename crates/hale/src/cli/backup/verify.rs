@@ -29,7 +29,10 @@ pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
         "records": verified.records, "artifacts": verified.blobs, "problems": verified.problems,
     });
     ctx.screen.one(&done, &shown, |look| {
-        let counts = format!("{} runs, {} journal lines, {} artifacts", verified.runs, verified.records, verified.blobs);
+        let counts = format!(
+            "{} runs, {} journal lines, {} artifacts",
+            verified.runs, verified.records, verified.blobs
+        );
         let mut text = match verified.is_well() {
             true => format!("{}\n", look.good(&format!("all well: {counts}"))),
             false => format!("{}\n", look.bad(&format!("{} problems in {counts}", verified.problems.len()))),
@@ -40,6 +43,7 @@ pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     if verified.is_well() {
         return Ok(Exit::Done);
     }
-    let error = Error::coded(Code::E008, format!("trust {shown}: {} problems were found", verified.problems.len()));
+    let error =
+        Error::coded(Code::E008, format!("trust {shown}: {} problems were found", verified.problems.len()));
     Err(error.hint("bring back the last good backup: hale backup restore FOLDER --data DIR"))
 }

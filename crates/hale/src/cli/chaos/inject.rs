@@ -35,9 +35,10 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     };
     let fault: FaultView = ctx.client().await?.post("/api/v1/chaos", &order).await?;
     ctx.screen.one(&fault, &fault.id, |look| {
-        let until = fault.until.as_deref().map_or("until it is cleared".to_owned(), |until| {
-            format!("until {} ({})", until, when::moment(look, until))
-        });
+        let until = fault
+            .until
+            .as_deref()
+            .map_or("until it is cleared".to_owned(), |until| format!("until {}", when::moment(look, until)));
         format!("{}\n", look.warn(&format!("injected {} into {} {until}", fault.fault, fault.target)))
     });
     ctx.screen.next(&format!("hale chaos clear {}", fault.id));

@@ -48,8 +48,13 @@ impl From<&Problem> for Shown {
 pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let order =
         Order { flags: Vec::new(), file: args.file.clone(), cwd: ctx.cwd.clone(), env: ctx.env.clone() };
-    let mut report =
-        Report { schema: "hale.config.check/1", valid: true, files: Vec::new(), problems: Vec::new(), warnings: Vec::new() };
+    let mut report = Report {
+        schema: "hale.config.check/1",
+        valid: true,
+        files: Vec::new(),
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
     match load(order) {
         Ok(config) => {
             report.files = config.files.iter().map(|file| file.display().to_string()).collect();
@@ -62,11 +67,17 @@ pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     }
     // Problems are what was asked for, so for people too they go to stdout.
     ctx.screen.one(&report, if report.valid { "valid" } else { "invalid" }, |look| {
-        let line = |shown: &Shown, label: String| format!("{label}: {}: {}\n  hint: {}\n", shown.place, shown.message, shown.hint);
+        let line = |shown: &Shown, label: String| {
+            format!("{label}: {}: {}\n  hint: {}\n", shown.place, shown.message, shown.hint)
+        };
         let problems = report.problems.iter().map(|shown| line(shown, Tone::Bad.paint("error[E002]")));
         let warnings = report.warnings.iter().map(|shown| line(shown, Tone::Warn.paint("warning")));
         let mut text: String = problems.chain(warnings).collect();
-        let files = if report.files.is_empty() { "no file, defaults and environment only".to_owned() } else { report.files.join(", ") };
+        let files = if report.files.is_empty() {
+            "no file, defaults and environment only".to_owned()
+        } else {
+            report.files.join(", ")
+        };
         if report.valid {
             text.push_str(&format!("{}\n", look.good(&format!("valid  ({files})"))));
         } else {

@@ -26,10 +26,12 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     if let Some(key) = &args.key {
         let names: Vec<String> = page.items.iter().map(|entry| entry.key.clone()).collect();
         page.items.retain(|entry| {
-            entry.key == *key || entry.key.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with('.'))
+            entry.key == *key
+                || entry.key.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with('.'))
         });
         if page.items.is_empty() {
-            let error = Error::new(Exit::NotFound, format!("explain the key {key:?}: there is none of this name"));
+            let error =
+                Error::new(Exit::NotFound, format!("explain the key {key:?}: there is none of this name"));
             return Err(error.hint(match nearest(key, names.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean: hale config explain {near}"),
                 None => "see them all with: hale config show".to_owned(),

@@ -40,7 +40,10 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let secret = key.secret.clone().unwrap_or_default();
     ctx.screen.one(&key, &key.id, |_| format!("{secret}\n"));
     let expires = key.expires_at.as_ref().map(|at| format!(", until {at}")).unwrap_or_default();
-    ctx.screen.note(&format!("key {} for {}{expires}; this is the only time that its secret is shown", key.id, key.name));
+    ctx.screen.note(&format!(
+        "key {} for {}{expires}; this is the only time that its secret is shown",
+        key.id, key.name
+    ));
     ctx.screen.next(&format!("hale keys revoke {}", key.id));
     Ok(Exit::Done)
 }

@@ -21,7 +21,8 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
-    let page: Page<OperationView> = ctx.client().await?.get(format!("/api/v1/operations?limit={}", args.limit)).await?;
+    let page: Page<OperationView> =
+        ctx.client().await?.get(format!("/api/v1/operations?limit={}", args.limit)).await?;
     ctx.screen.list(&page, |operation| operation.id.clone(), |look| table(&page.items, look));
     if page.items.is_empty() {
         ctx.screen.note("no operations");

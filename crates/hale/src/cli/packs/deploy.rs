@@ -28,7 +28,7 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     if args.dry_run {
         ctx.screen.next(&format!("hale packs deploy {}", args.file.display()));
     } else {
-        ctx.screen.next(&format!("hale run {}; the version before: hale packs rollback {}", pack.name, pack.name));
+        ctx.screen.next(&format!("hale run {}", pack.name));
     }
     Ok(Exit::Done)
 }

@@ -26,12 +26,17 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path).map_err(|error| {
         let failed = Error::file("write the pack", &path, &error);
         if error.kind() == ErrorKind::AlreadyExists {
-            let failed = Error::coded(Code::E011, format!("write the pack {}: the file is there", path.display()));
-            return failed.hint(format!("choose another name, or deploy it: hale packs deploy {}", args.file.display()));
+            let failed =
+                Error::coded(Code::E011, format!("write the pack {}: the file is there", path.display()));
+            return failed.hint(format!(
+                "choose another name, or deploy it: hale packs deploy {}",
+                args.file.display()
+            ));
         }
         failed
     })?;
-    file.write_all(starter(&name).as_bytes()).map_err(|error| Error::file("write the pack", &path, &error))?;
+    file.write_all(starter(&name).as_bytes())
+        .map_err(|error| Error::file("write the pack", &path, &error))?;
     let shown = args.file.display().to_string();
     let done = serde_json::json!({ "schema": "hale.packs.init/1", "file": shown, "name": name });
     ctx.screen.one(&done, &shown, |look| format!("{}\n", look.good(&format!("wrote {shown}"))));

@@ -25,7 +25,8 @@ pub struct Args {
 
 pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let query = args.version.map(|version| format!("?version={}", escape(&version))).unwrap_or_default();
-    let pack: PackView = ctx.client().await?.get(format!("/api/v1/packs/{}{query}", escape(&args.name))).await?;
+    let pack: PackView =
+        ctx.client().await?.get(format!("/api/v1/packs/{}{query}", escape(&args.name))).await?;
     if args.source && ctx.screen.format().is_human() {
         ctx.screen.print(pack.source.as_deref().unwrap_or_default());
         return Ok(Exit::Done);

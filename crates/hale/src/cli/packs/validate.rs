@@ -28,7 +28,9 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
         Ok(pack) => pack,
         Err(error) if error.exit == Exit::Unreachable && ctx.target.place.url.is_none() => {
             let done = json!({ "schema": "hale.packs.validate/1", "file": order.file_name, "valid": true, "grants_checked": false });
-            ctx.screen.one(&done, &order.file_name, |look| format!("{}\n", look.good(&format!("valid  {}", order.file_name))));
+            ctx.screen.one(&done, &order.file_name, |look| {
+                format!("{}\n", look.good(&format!("valid  {}", order.file_name)))
+            });
             ctx.screen.note("no server answers, so its grants and its model were not checked");
             return Ok(Exit::Done);
         }

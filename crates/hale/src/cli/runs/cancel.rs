@@ -68,13 +68,19 @@ async fn each(args: Args, ctx: &mut Ctx, client: &Client) -> Result<Exit, Error>
     for id in &args.ids {
         let known = id.parse::<RunId>().is_ok();
         report.matched += u64::from(known);
-        let done = if args.dry_run { client.get(format!("/api/v1/runs/{}", escape(id))).await } else { one(client, id, args.reason.clone()).await };
+        let done = if args.dry_run {
+            client.get(format!("/api/v1/runs/{}", escape(id))).await
+        } else {
+            one(client, id, args.reason.clone()).await
+        };
         match done {
             Ok(run) if args.dry_run && crate::cli::following::is_over(&run) => {
                 report.left.insert(id.clone(), format!("it is {}", run.state));
             }
             Ok(_) => report.changed += u64::from(!args.dry_run),
-            Err(error) if error.exit == Exit::Unreachable || error.exit == Exit::NotAuthorised => return Err(error),
+            Err(error) if error.exit == Exit::Unreachable || error.exit == Exit::NotAuthorised => {
+                return Err(error);
+            }
             Err(error) => {
                 report.left.insert(id.clone(), error.message);
             }
@@ -87,13 +93,15 @@ fn empty(dry_run: bool) -> BulkReport {
     BulkReport { schema: "hale.bulk/1".to_owned(), dry_run, matched: 0, changed: 0, left: Default::default() }
 }
 
+const NOT_ENDED: &str = "status:pending,initializing,running,completing";
+
 async fn many(args: Args, ctx: &mut Ctx, client: &Client) -> Result<Exit, Error> {
-    let order = CancelMany {
-        filter: filter(&args.filter.unwrap_or_default()),
-        all: args.all,
-        dry_run: args.dry_run,
-        reason: args.reason,
-    };
+    let mut chosen = filter(&args.filter.unwrap_or_default());
+    if args.all && chosen.is_empty() {
+        // Ended runs cannot be cancelled; to report each of them as left alone would say nothing.
+        chosen = NOT_ENDED.to_owned();
+    }
+    let order = CancelMany { filter: chosen, all: args.all, dry_run: args.dry_run, reason: args.reason };
     let report: BulkReport = client.post("/api/v1/runs/cancel", &order).await?;
     Ok(finish(ctx, &report))
 }

@@ -18,7 +18,8 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
-    let history: History = ctx.client().await?.get(format!("/api/v1/runs/{}/history", escape(&args.id))).await?;
+    let history: History =
+        ctx.client().await?.get(format!("/api/v1/runs/{}/history", escape(&args.id))).await?;
     if ctx.screen.format() == Format::Jsonl {
         history.records.iter().for_each(|record| ctx.screen.print_line(record));
     } else {

@@ -31,7 +31,8 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let mut page: Page<RunView> = Page { schema: String::new(), items: Vec::new(), next: None };
     loop {
         let left = args.limit - page.items.len() as u32;
-        let mut path = format!("/api/v1/runs?limit={}&filter={}", left.min(limits::PAGE_MAX), escape(&filter));
+        let mut path =
+            format!("/api/v1/runs?limit={}&filter={}", left.min(limits::PAGE_MAX), escape(&filter));
         if let Some(after) = &page.next {
             path.push_str(&format!("&after={}", escape(after)));
         }
@@ -50,7 +51,9 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
         ctx.screen.note("no runs");
         ctx.screen.next("hale run hello --input name=Ada");
     } else if page.next.is_some() {
-        ctx.screen.next(&format!("hale runs list {filter} --limit {}", args.limit.saturating_mul(5)).replace("  ", " "));
+        ctx.screen.next(
+            &format!("hale runs list {filter} --limit {}", args.limit.saturating_mul(5)).replace("  ", " "),
+        );
     }
     Ok(Exit::Done)
 }

@@ -35,7 +35,8 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
         How::Fail => "fail",
     };
     let order = ResolveRun { r#as: how.to_owned() };
-    let run: RunView = ctx.client().await?.post(format!("/api/v1/runs/{}/resolve", escape(&args.id)), &order).await?;
+    let run: RunView =
+        ctx.client().await?.post(format!("/api/v1/runs/{}/resolve", escape(&args.id)), &order).await?;
     ctx.screen.one(&run, &run.id, |look| format!("{}  {}\n", run.id, look.state(&run.state)));
     ctx.screen.next(&format!("hale runs watch {}", run.id));
     Ok(Exit::Done)

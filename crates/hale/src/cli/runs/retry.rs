@@ -48,7 +48,8 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
         return Ok(Exit::Done);
     }
     let changed = if args.input.is_empty() { None } else { Some(input(&args.input, &ctx.cwd)?) };
-    let new: RunView = client.post(format!("/api/v1/runs/{}/retry", escape(&args.id)), &RetryRun { input: changed }).await?;
+    let new: RunView =
+        client.post(format!("/api/v1/runs/{}/retry", escape(&args.id)), &RetryRun { input: changed }).await?;
     ctx.screen.note(&format!("{} is a retry of {}", new.id, old.id));
     if args.detach {
         ctx.screen.one(&new, &new.id, |_| format!("{}\n", new.id));
@@ -67,7 +68,8 @@ async fn before(ctx: &mut Ctx, client: &Client, old: &RunView) -> Result<(), Err
         ctx.screen.note(&format!("  {} {}", Tone::Strong.paint("error:"), step::short(failure)));
     }
     let history: History = client.get(format!("/api/v1/runs/{}/history", escape(&old.id))).await?;
-    let lines: Vec<String> = history.records.iter().filter_map(|record| step::shown(&look, &record.event)).collect();
+    let lines: Vec<String> =
+        history.records.iter().filter_map(|record| step::shown(&look, &record.event)).collect();
     for line in lines.iter().skip(lines.len().saturating_sub(LINES)) {
         ctx.screen.note(line);
     }

@@ -57,7 +57,11 @@ fn table(stored: &[Stored]) -> Table {
     let mut table =
         Table::new(&[("name", Column::Left), ("fingerprint", Column::Left), ("hidden by", Column::Text)]);
     for one in stored {
-        table.row(vec![one.name.clone().into(), one.fingerprint.clone().into(), one.hidden_by.clone().into()]);
+        table.row(vec![
+            one.name.clone().into(),
+            one.fingerprint.clone().into(),
+            one.hidden_by.clone().into(),
+        ]);
     }
     table
 }

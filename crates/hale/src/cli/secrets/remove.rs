@@ -20,7 +20,8 @@ pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let folder = folder(ctx)?;
     let before = remove_secret(&folder, &args.name).map_err(|error| refused(&error))?;
     if before == Before::Absent {
-        let error = Error::coded(Code::E010, format!("remove the secret {}: none of this name is stored", args.name));
+        let error =
+            Error::coded(Code::E010, format!("remove the secret {}: none of this name is stored", args.name));
         return Err(error.hint("see them with: hale secrets list"));
     }
     let done = serde_json::json!({ "schema": "hale.secret/1", "name": args.name, "outcome": "removed" });

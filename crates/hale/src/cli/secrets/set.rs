@@ -40,7 +40,8 @@ pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
 
 fn read(args: &Args) -> Result<Secret, Error> {
     let stdin = std::io::stdin();
-    let failed = |error: std::io::Error| Error::new(Exit::Failed, "read the key from stdin").caused_by(&error);
+    let failed =
+        |error: std::io::Error| Error::new(Exit::Failed, "read the key from stdin").caused_by(&error);
     let mut text = String::new();
     if args.stdin {
         stdin.lock().take(BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
@@ -52,7 +53,13 @@ fn read(args: &Args) -> Result<Secret, Error> {
     }
     let text = text.trim();
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let error = Error::coded(Code::E002, format!("store the key of {}: it is empty, or has other than visible ASCII characters", args.name));
+        let error = Error::coded(
+            Code::E002,
+            format!(
+                "store the key of {}: it is empty, or has other than visible ASCII characters",
+                args.name
+            ),
+        );
         return Err(error.hint("check what was piped in, for example its encoding"));
     }
     Ok(Secret::new(text))

@@ -4,8 +4,8 @@
 
 use super::{Args, command_line};
 use crate::cli::ctx::Ctx;
-use crate::client::{Client, Target};
 use crate::client::find::{ADDRESS, Place};
+use crate::client::{Client, Target};
 use crate::config::Config;
 use crate::exit::{Error, Exit};
 use crate::render::status;
@@ -29,7 +29,8 @@ pub async fn run(args: &Args, ctx: &mut Ctx, config: &Config) -> Result<Exit, Er
     // A file left by a server that was killed would be taken for the new one's.
     super::folder::remove_address(&config.data);
     let said_before = std::fs::metadata(&output).map_or(0, |meta| meta.len());
-    let exe = std::env::current_exe().map_err(|error| Error::new(Exit::Failed, "find hale's own file").caused_by(&error))?;
+    let exe = std::env::current_exe()
+        .map_err(|error| Error::new(Exit::Failed, "find hale's own file").caused_by(&error))?;
     let line = command_line(args, config);
     let mut child = process::spawn_detached(&exe, &line, &[], &output)
         .map_err(|error| Error::new(Exit::Failed, "start the server").caused_by(&error))?;
@@ -69,7 +70,8 @@ async fn wait_ready(child: &mut Detached, ctx: &Ctx, config: &Config) -> Result<
             }
         }
         if tokio::time::Instant::now() > until {
-            let error = Error::new(Exit::Unreachable, format!("wait for the server: not ready within {PATIENCE:?}"));
+            let error =
+                Error::new(Exit::Unreachable, format!("wait for the server: not ready within {PATIENCE:?}"));
             return Err(error.hint(format!("it may still come up; look at {}", log.display())));
         }
         tokio::time::sleep(LOOK_EVERY).await;

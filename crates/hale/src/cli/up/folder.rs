@@ -23,21 +23,30 @@ pub fn prepare(data: &Path) -> Result<(), Error> {
     match Folder::holder(data) {
         Ok(None) => Ok(()),
         Ok(Some(holder)) => Err(held(data, holder.pid)),
-        Err(error) => Err(Error::new(Exit::Failed, format!("look who holds {}", data.display())).caused_by(&error)),
+        Err(error) => {
+            Err(Error::new(Exit::Failed, format!("look who holds {}", data.display())).caused_by(&error))
+        }
     }
 }
 
 fn held(data: &Path, pid: u32) -> Error {
     let folder = data.display();
-    Error::coded(Code::E011, format!("hold the data folder {folder}: process {pid} has it"))
-        .hint(format!("use that server, end it with: hale down --data {folder}, or choose another folder with --data"))
+    Error::coded(Code::E011, format!("hold the data folder {folder}: process {pid} has it")).hint(format!(
+        "use that server, end it with: hale down --data {folder}, or choose another folder with --data"
+    ))
 }
 
 fn unusable(data: &Path, error: &std::io::Error) -> Error {
     let hint = match error.kind() {
-        ErrorKind::PermissionDenied => "choose a folder of yours with --data, for example: hale up --data ./.hale",
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space, or choose another disk with --data",
-        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "a file is in the way; choose another folder with --data",
+        ErrorKind::PermissionDenied => {
+            "choose a folder of yours with --data, for example: hale up --data ./.hale"
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some space, or choose another disk with --data"
+        }
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            "a file is in the way; choose another folder with --data"
+        }
         _ => "choose another folder with --data",
     };
     Error::file("use the data folder", data, error).hint(hint)

@@ -5,7 +5,10 @@
 
 use crate::config::Config;
 use crate::exit::Error;
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 const PACKS: [(&str, &str); 2] = [
     ("hello.md", include_str!("../../../../../packs/hello.md")),
@@ -28,8 +31,12 @@ pub fn fill(config: &Config) -> Result<(), Error> {
 fn write(own: &Path) -> std::io::Result<()> {
     let draft = own.with_extension("new");
     std::fs::create_dir_all(&draft)?;
+    // The watcher leaves a file alone until it has been still for a moment; these are whole already.
+    let a_moment_ago = SystemTime::now() - Duration::from_secs(1);
     for (name, text) in PACKS {
-        std::fs::write(draft.join(name), text)?;
+        let mut file = File::create(draft.join(name))?;
+        file.write_all(text.as_bytes())?;
+        file.set_modified(a_moment_ago)?;
     }
     std::fs::rename(draft, own)
 }

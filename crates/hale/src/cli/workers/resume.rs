@@ -19,6 +19,8 @@ pub struct Args {
 pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let path = format!("/api/v1/workers/{}/resume", escape(&args.id));
     let worker: WorkerView = ctx.client().await?.post(path, &json!({})).await?;
-    ctx.screen.one(&worker, &worker.id, |look| format!("{}\n", look.good(&format!("{} takes runs again", worker.id))));
+    ctx.screen.one(&worker, &worker.id, |look| {
+        format!("{}\n", look.good(&format!("{} takes runs again", worker.id)))
+    });
     Ok(Exit::Done)
 }
