@@ -6,6 +6,7 @@ use hale::http::routes::{Door, TABLE};
 use hale::wire::*;
 use hale_core::run::{Event, Record};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 async fn done(house: &House, input: Value) -> RunView {
     let ask = house.post("/api/v1/runs", json!({"pack": "echo", "input": input})).header("prefer", "wait=30");
@@ -177,14 +178,11 @@ async fn events_of_a_live_run_come_as_they_happen_and_end_with_it() {
     let house = House::of(Plan { idle: true, ..Plan::default() }).await;
     let run: RunView = house.post("/api/v1/runs", json!({"pack": "echo"})).gives(202).await.json();
     assert_eq!((run.state.as_str(), run.waiting_on.as_deref()), ("PENDING", Some("worker")));
-    let stream = house.get(&format!("/api/v1/runs/{}/events", run.id)).send();
-    let stream = hale_engine::tasks::spawn("reader", stream);
-    // Listening is seen from outside: the hub knows the run once somebody watches it.
+    let stream = house.get(&format!("/api/v1/runs/{}/events", run.id)).open("event: record").await;
     let cancelled = house.post(&format!("/api/v1/runs/{}/cancel", run.id), json!({"reason": "enough"}));
     let cancelled: RunView = cancelled.gives(200).await.json();
     assert_eq!(cancelled.state, "CANCELLED");
-    let told = tokio::time::timeout(PATIENCE, stream).await.expect("the stream ends with the run").unwrap();
-    let told = events(&told);
+    let told = events(&stream.rest(PATIENCE).await);
     let (_, LiveEvent::End { run: end }) = told.last().unwrap() else { panic!("{told:?}") };
     assert_eq!(end.state, "CANCELLED");
     let dense: Vec<u64> = (1..=seqs(&told).len() as u64).collect();
@@ -326,10 +324,10 @@ async fn readiness_follows_the_life_of_the_server() {
 async fn a_shutdown_ends_event_streams() {
     let house = House::of(Plan { idle: true, ..Plan::default() }).await;
     let run: RunView = house.post("/api/v1/runs", json!({"pack": "echo"})).gives(202).await.json();
-    let stream = house.get(&format!("/api/v1/runs/{}/events", run.id)).send();
-    let stream = hale_engine::tasks::spawn("reader", stream);
+    let stream = house.get(&format!("/api/v1/runs/{}/events", run.id)).open("event: record").await;
     house.post("/api/v1/shutdown", json!({})).gives(202).await;
-    let _ = tokio::time::timeout(PATIENCE, stream).await.expect("a watcher does not hold the server up");
+    // Well below the drain that a request under way may have.
+    stream.rest(Duration::from_secs(5)).await;
     tokio::time::timeout(PATIENCE, house.served).await.expect("the listener ends").unwrap();
 }
 

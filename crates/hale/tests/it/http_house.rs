@@ -179,6 +179,21 @@ impl Ask {
         Self { body: Some(body), ..self }
     }
 
+    /// Sends and reads until `sign` has come; the rest is still to come.
+    pub async fn open(self, sign: &str) -> Opened {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!("{}host: {}\r\n\r\n", self.head, self.address);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        let begun = async {
+            while !String::from_utf8_lossy(&bytes).contains(sign) {
+                assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "closed before {sign}");
+            }
+        };
+        timeout(PATIENCE, begun).await.unwrap_or_else(|_| panic!("{sign} does not come"));
+        Opened { stream, bytes }
+    }
+
     /// Sends and reads to the end.
     pub async fn send(self) -> Answer {
         let host = if self.head.contains("\r\nhost:") {
@@ -198,12 +213,7 @@ impl Ask {
         let bytes = timeout(PATIENCE, exchange)
             .await
             .unwrap_or_else(|_| panic!("no end of the answer to {}", self.head));
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let (head, body) =
-            text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {}", self.head));
-        let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-        let body = if chunked { unchunked(body) } else { body.to_owned() };
-        Answer { head: head.to_owned(), body }
+        Answer::read(&bytes)
     }
 
     /// Sends and expects this status.
@@ -212,6 +222,21 @@ impl Ask {
         let answer = self.send().await;
         assert_eq!(answer.status(), status, "{line}: {}\n{}", answer.head, answer.body);
         answer
+    }
+}
+
+/// An answer that is still coming.
+pub struct Opened {
+    stream: TcpStream,
+    bytes: Vec<u8>,
+}
+
+impl Opened {
+    /// Reads to the end, which must come within `limit`.
+    pub async fn rest(mut self, limit: Duration) -> Answer {
+        let end = timeout(limit, self.stream.read_to_end(&mut self.bytes)).await;
+        end.expect("the answer does not end").unwrap();
+        Answer::read(&self.bytes)
     }
 }
 
@@ -235,6 +260,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    fn read(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text}"));
+        let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+        let body = if chunked { unchunked(body) } else { body.to_owned() };
+        Self { head: head.to_owned(), body }
+    }
+
     pub fn status(&self) -> u16 {
         self.head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
     }
