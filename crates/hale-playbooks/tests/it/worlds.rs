@@ -204,19 +204,18 @@ fn failed(cause: &str, code: &str) -> String {
 }
 
 pub fn worlds() -> Vec<World> {
-    let mut worlds = systems();
-    worlds.extend(runs());
+    let mut worlds = model_systems();
+    worlds.extend(other_systems());
+    worlds.extend(model_runs());
+    worlds.extend(other_runs());
     worlds
 }
 
-#[expect(clippy::too_many_lines, reason = "a table, one world a line")]
-fn systems() -> Vec<World> {
-    let system = |name, changes: &str, expect| World {
-        name,
-        subject: Subject::System,
-        readings: with(HEALTHY, changes),
-        expect,
-    };
+fn system(name: &'static str, changes: &str, expect: Option<&'static str>) -> World {
+    World { name, subject: Subject::System, readings: with(HEALTHY, changes), expect }
+}
+
+fn model_systems() -> Vec<World> {
     vec![
         system("healthy", "", None),
         system("rate_limited", RATE_LIMITED, Some("llm.rate_limited")),
@@ -248,6 +247,11 @@ fn systems() -> Vec<World> {
             None,
         ),
         system("provider_down", "llm.errors_5m: 9\n llm.error_last_age: 1s\n llm.ok_since_error: 0", None),
+    ]
+}
+
+fn other_systems() -> Vec<World> {
+    vec![
         system("no_live_worker", NO_WORKER, Some("queue.no_live_worker")),
         system("worker_draining", &with(NO_WORKER, "workers.draining: 1"), Some("queue.no_live_worker")),
         system(
@@ -284,16 +288,13 @@ fn systems() -> Vec<World> {
     ]
 }
 
-#[expect(clippy::too_many_lines, reason = "a table, one world a line")]
-fn runs() -> Vec<World> {
-    let of_run = |name, system: &str, changes: &str, expect| World {
-        name,
-        subject: run(),
-        readings: format!("{}\n{}", with(HEALTHY, system), with(GOOD_RUN, changes)),
-        expect,
-    };
-    let slow = with(TIMEOUT, SLOW);
-    let looped = with(TIMEOUT, LOOP);
+/// A run in a system, each with its changes.
+fn of_run(name: &'static str, system: &str, changes: &str, expect: Option<&'static str>) -> World {
+    let readings = format!("{}\n{}", with(HEALTHY, system), with(GOOD_RUN, changes));
+    World { name, subject: run(), readings, expect }
+}
+
+fn model_runs() -> Vec<World> {
     vec![
         of_run("good_run", "", "", None),
         of_run(
@@ -340,6 +341,13 @@ fn runs() -> Vec<World> {
             "run.state: \"PENDING\"\n run.in_state_for: 92s",
             None,
         ),
+    ]
+}
+
+fn other_runs() -> Vec<World> {
+    let slow = with(TIMEOUT, SLOW);
+    let looped = with(TIMEOUT, LOOP);
+    vec![
         of_run("model_slow", "", &slow, Some("run.model_slow")),
         of_run(
             "model_call_timed_out",
