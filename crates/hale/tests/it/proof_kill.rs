@@ -168,7 +168,8 @@ impl Canon {
         for order in &mut self.orders {
             if order.receipts.is_empty() {
                 let answer = submit(&mut http, order)?;
-                assert_eq!(answer.status, 202, "{}", answer.text);
+                // 200 for one that had ended when the server was killed.
+                assert!(matches!(answer.status, 200 | 202), "{}", answer.text);
             }
             let id = order.receipts[0]["id"].as_str().unwrap();
             let seen = http.get(&format!("/api/v1/runs/{id}?wait=20s"))?;
