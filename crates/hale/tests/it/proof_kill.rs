@@ -28,7 +28,7 @@ impl Load {
     fn client(&self, client: usize) {
         let mut http = Http::new("");
         for n in 0.. {
-            let mut order = order(if n % 3 == 0 { "hello" } else { "echo" }, &format!("k-{client}-{n}"));
+            let mut order = order(["stages", "echo", "hello", "echo"][n % 4], &format!("k-{client}-{n}"));
             // Every fifth is sent twice on purpose.
             let wanted = if n % 5 == 0 { 2 } else { 1 };
             while order.receipts.len() < wanted && !self.stop.load(Ordering::Relaxed) {
@@ -158,7 +158,7 @@ struct Canon {
 
 impl Canon {
     fn new() -> Self {
-        let packs = [("echo", "one"), ("hello", "two"), ("echo", "three")];
+        let packs = [("echo", "one"), ("stages", "two"), ("echo", "three")];
         Self { orders: packs.map(|(pack, key)| order(pack, key)).into() }
     }
 

@@ -22,6 +22,19 @@ const START_WAIT: Duration = Duration::from_secs(30);
 /// An answer that takes longer is no answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(40);
 
+/// A pack of several steps, so that a crash finds some done and others not.
+const STAGES: &str = "\
+---
+name: stages
+version: 1.0.0
+description: Three answers in a row.
+input: { name: string }
+steps: [first, second, third]
+limits: { timeout: 60s, max_turns: 6 }
+---
+Answer each step with one sentence.
+";
+
 /// A child that does not outlive its owner.
 pub struct Process {
     child: Child,
@@ -211,7 +224,7 @@ impl World {
             ("echo.md", include_str!("../../../../packs/echo.md")),
             ("hello.md", include_str!("../../../../packs/hello.md")),
         ];
-        for (name, text) in packs {
+        for (name, text) in packs.into_iter().chain([("stages.md", STAGES)]) {
             let path = dir.path().join("packs").join(name);
             std::fs::write(&path, text).unwrap();
             // A file that is still being written is left for later; these have been there for a while.
@@ -434,7 +447,7 @@ fn said(file: &Path, process: &mut Process) -> String {
 /// An order that is told from all others by its input.
 pub fn order(pack: &str, key: &str) -> Submission {
     let input = match pack {
-        "hello" => json!({ "name": key }),
+        "hello" | "stages" => json!({ "name": key }),
         _ => json!({ "n": key }),
     };
     Submission { key: Some(key.to_owned()), pack: pack.to_owned(), input, receipts: Vec::new() }
