@@ -129,7 +129,7 @@ pub async fn layer(State(meters): State<Arc<Meters>>, mut request: Request, next
         method = %method,
         path = %path,
         status,
-        duration_ms = begun.elapsed().as_secs_f64() * 1000.0,
+        duration_ms = (begun.elapsed().as_secs_f64() * 1e6).round() / 1e3,
         "request answered"
     );
     response
