@@ -62,6 +62,14 @@ impl Scale {
         }
     }
 
+    /// Quick results have files of their own, so that they never reach the page.
+    fn file(self, case: &str) -> String {
+        match self {
+            Scale::Full => format!("{case}.json"),
+            Scale::Quick => format!("{case}.quick.json"),
+        }
+    }
+
     /// Runs that a "large" database holds.
     fn seeded(self) -> usize {
         match self {
@@ -97,7 +105,7 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
             _ => cases::stalled(&workshop, &options)?,
         };
         report.print();
-        report.write(&workshop, case)?;
+        report.write(&workshop, &options.scale.file(case))?;
     }
     if options.scale == Scale::Full && case != "peers" {
         report::write_page(&workshop)?;

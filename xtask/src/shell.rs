@@ -13,7 +13,10 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 
 /// Cargo of the toolchain that runs us.
 pub fn cargo() -> Command {
-    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // The cargo that started us left its jobserver's address here, but not the open files behind it.
+    cargo.env_remove("CARGO_MAKEFLAGS").env_remove("MAKEFLAGS").env_remove("MFLAGS");
+    cargo
 }
 
 pub fn line(command: &Command) -> String {

@@ -104,7 +104,11 @@ impl Client {
 
     /// # Errors
     /// When the server cannot be reached or refuses.
-    pub async fn post<T: DeserializeOwned>(&self, path: impl Into<String>, body: &impl Serialize) -> Result<T, Error> {
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: impl Into<String>,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
         self.ask(Ask::post(path, body)).await
     }
 
@@ -155,7 +159,10 @@ impl Client {
 
     fn stranger(&self, status: u16, ours: bool) -> Error {
         let address = self.address();
-        let error = Error::new(Exit::of_status(status), format!("ask {address}: it answered {status} without a reason"));
+        let error = Error::new(
+            Exit::of_status(status),
+            format!("ask {address}: it answered {status} without a reason"),
+        );
         if ours { error } else { error.hint(format!("is it hale? the address comes from {}", self.base.how)) }
     }
 
@@ -199,7 +206,8 @@ fn key(target: &Target, env: &Environment) -> Result<Option<Secret>, Error> {
         (None, None, Some(file)) => PathBuf::from(file),
         (None, None, None) => return Ok(None),
     };
-    let text = std::fs::read_to_string(&file).map_err(|error| Error::file("read the API key in", &file, &error))?;
+    let text =
+        std::fs::read_to_string(&file).map_err(|error| Error::file("read the API key in", &file, &error))?;
     Ok(Some(Secret::new(text.trim())))
 }
 

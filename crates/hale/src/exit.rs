@@ -10,6 +10,7 @@ use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::run::StateName;
 use serde::Serialize;
+use std::ops::{Deref, DerefMut};
 
 /// The exit codes, each with one meaning in every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,9 +93,14 @@ impl Exit {
     }
 }
 
-/// An error that a person or a script meets: what, under which circumstances, what to do.
+/// An error that a person or a script meets. In a box, since it travels through every function of the doors.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Error {
+#[serde(transparent)]
+pub struct Error(Box<Told>);
+
+/// What an error tells: what, under which circumstances, what to do.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Told {
     #[serde(serialize_with = "as_number")]
     pub exit: Exit,
     /// `E003`; none where no server or run was involved.
@@ -127,9 +133,22 @@ fn as_number<S: serde::Serializer>(exit: &Exit, out: S) -> Result<S::Ok, S::Erro
     out.serialize_u8(*exit as u8)
 }
 
+impl Deref for Error {
+    type Target = Told;
+    fn deref(&self) -> &Told {
+        &self.0
+    }
+}
+
+impl DerefMut for Error {
+    fn deref_mut(&mut self) -> &mut Told {
+        &mut self.0
+    }
+}
+
 impl Error {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Told {
             exit,
             code: None,
             cause: None,
@@ -141,7 +160,7 @@ impl Error {
             report: None,
             run_id: None,
             correlation_id: None,
-        }
+        }))
     }
 
     /// An error with a code; the code decides the exit.
@@ -198,7 +217,7 @@ impl From<Problem> for Error {
         };
         // The server's titles repeat the code's meaning; the detail is what happened here.
         let message = if problem.detail.is_empty() { problem.title } else { problem.detail };
-        Self {
+        Self(Box::new(Told {
             exit,
             code: Some(problem.code).filter(|code| !code.is_empty()),
             cause: problem.cause,
@@ -210,7 +229,7 @@ impl From<Problem> for Error {
             report: None,
             run_id: problem.run_id,
             correlation_id: Some(problem.correlation_id).filter(|id| !id.is_empty()),
-        }
+        }))
     }
 }
 

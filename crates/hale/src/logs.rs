@@ -60,7 +60,8 @@ fn level(level: LogLevel) -> Level {
 /// When the file cannot be opened.
 pub fn install(dir: &Path, least: LogLevel, terminal: Terminal) -> std::io::Result<()> {
     let file = Some(Rotating::open(dir)?);
-    let lines = Lines { file, level: level(least), terminal, writer: std::io::stderr as fn() -> std::io::Stderr };
+    let lines =
+        Lines { file, level: level(least), terminal, writer: std::io::stderr as fn() -> std::io::Stderr };
     // Fails only if one is installed already, which happens in tests; that one is as good.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines));
     Ok(())
@@ -68,7 +69,12 @@ pub fn install(dir: &Path, least: LogLevel, terminal: Terminal) -> std::io::Resu
 
 /// Lines to stderr only: for a worker process, which has no data folder.
 pub fn install_terminal(terminal: Terminal) {
-    let lines = Lines { file: None, level: level(LogLevel::Info), terminal, writer: std::io::stderr as fn() -> std::io::Stderr };
+    let lines = Lines {
+        file: None,
+        level: level(LogLevel::Info),
+        terminal,
+        writer: std::io::stderr as fn() -> std::io::Stderr,
+    };
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines));
 }
 

@@ -213,9 +213,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_completed_runs_is_found_at_any_depth() {
-        let status = serde_json::json!({"server": {"pid": 1}, "runs": {"PENDING": 3, "COMPLETED": 41}});
+    fn the_number_of_completed_runs_is_read_from_the_status() {
+        let status = serde_json::json!({"pid": 1, "runs": {"PENDING": 3, "COMPLETED": 41}});
         assert_eq!(completed(&status), Some(41));
-        assert_eq!(completed(&serde_json::json!({"completed": "no"})), None);
+        assert_eq!(completed(&serde_json::json!({"runs": {"PENDING": 3}})), Some(0));
+        assert_eq!(completed(&serde_json::json!({"pid": 1})), None);
     }
 }

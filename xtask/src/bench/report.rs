@@ -123,8 +123,8 @@ impl Report {
         println!("\n{}", self.markdown());
     }
 
-    pub fn write(&self, workshop: &Workshop, case: &str) -> anyhow::Result<()> {
-        let path = workshop.bench.join(format!("{case}.json"));
+    pub fn write(&self, workshop: &Workshop, file: &str) -> anyhow::Result<()> {
+        let path = workshop.bench.join(file);
         fs::write(&path, serde_json::to_string_pretty(self)?)
             .with_context(|| format!("write {}", path.display()))
     }

@@ -123,7 +123,7 @@ impl Engine {
         let manifest = self.0.registry.manifest(&first.pack);
         let filled = manifest.and_then(|manifest| manifest.check_input(&submit.input).ok());
         let same = submit.pack == *first.pack.name
-            && filled.is_some_and(|filled| filled.to_string() == *stored.input);
+            && filled.map(|filled| filled.to_string()).as_deref() == Some(&*stored.input);
         if same || digest.is_none() {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 //! A batch works on a copy that replaces the state when all of it succeeded: whole or not at all.
 //! Read next: `sqlite/write.rs`, which must answer the same.
 
-use super::{Kept, KeptPack, KeptRun, Promise};
+use super::{Kept, KeptRun, Promise};
 use crate::op::named;
 use crate::{Claimed, Error, Insert, Op, OpResult, PackRow, Update, claim};
 use hale_core::id::{RunId, WorkerId};
@@ -145,7 +145,7 @@ impl Kept {
     }
 
     fn deploy(&mut self, row: &PackRow) -> OpResult {
-        let pack = self.packs.entry(row.name.clone()).or_insert_with(KeptPack::default);
+        let pack = self.packs.entry(row.name.clone()).or_default();
         match pack.versions.iter().find(|known| known.version == row.version) {
             Some(known) if known.digest == row.digest => OpResult::Done,
             Some(_) => GONE,

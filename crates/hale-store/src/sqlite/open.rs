@@ -10,6 +10,7 @@ use crate::disk::{Disk, OsDisk};
 use hale_core::fault::Handle;
 use hale_core::limits;
 use hale_core::meter::Meters;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -54,6 +55,10 @@ impl Default for Options {
 
 /// When SQLite syncs. Anything but `Full` is a planted bug, by which the power-cut test proves that it bites.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::manual_non_exhaustive,
+    reason = "the hidden variant is a planted bug, not a reserve for later"
+)]
 pub enum Synchronous {
     #[default]
     Full,
@@ -121,12 +126,16 @@ impl Database {
         let conn = conn.map_err(|source| self.failed(source))?;
         conn.busy_timeout(BUSY).map_err(|source| self.failed(source))?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        // Otherwise a new value for a parameter makes SQLite plan many a statement anew, at every use.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(|source| self.failed(source))?;
         Ok(conn)
     }
 
     fn tune(&self, conn: &Connection) -> rusqlite::Result<()> {
         // Before the first table, so that pruning can give space back to the file system.
         conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        conn.pragma_update(None, "page_size", 8192)?;
         conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
         let synchronous = match self.options.synchronous {
             Synchronous::Full => "FULL",

@@ -105,7 +105,8 @@ pub(super) fn active(conn: &Connection) -> Result<Vec<StoredRun>, Error> {
 }
 
 pub(super) fn queue(conn: &Connection) -> Result<Vec<QueueRow>, Error> {
-    let rows: rusqlite::Result<Vec<(String, i64, i64, Option<i64>)>> = conn
+    type Row = (String, i64, i64, Option<i64>);
+    let rows: rusqlite::Result<Vec<Row>> = conn
         .prepare_cached(
             "SELECT key, priority, count,
                (SELECT json_extract(snapshot, '$.submitted_at') FROM runs INDEXED BY runs_ready

@@ -1,5 +1,7 @@
 //! The store's proofs: one suite against the model and SQLite, then what only a disk can get wrong.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
+
 mod backup;
 mod blobs;
 mod conformance;

@@ -99,7 +99,11 @@ pub async fn send(url: &Url, request: Request<Full<Bytes>>, within: Duration) ->
     let mut driver = Driver { connection: Box::pin(connection), over: false };
     let (mut parts, body) = request.into_parts();
     // On a direct connection the request line has the path alone; the host stands in its header.
-    parts.uri = parts.uri.path_and_query().map_or_else(|| "/".parse(), |path| path.as_str().parse()).unwrap_or_default();
+    parts.uri = parts
+        .uri
+        .path_and_query()
+        .map_or_else(|| "/".parse(), |path| path.as_str().parse())
+        .unwrap_or_default();
     let answer = timeout(within, driver.during(sender.send_request(Request::from_parts(parts, body)))).await;
     let late = |_| Error::Late { address: address.clone(), within };
     let (head, incoming) = answer.map_err(late)?.map_err(http)?.into_parts();
@@ -110,13 +114,19 @@ async fn send_tls(address: String, request: Request<Full<Bytes>>, within: Durati
     let http = |source: reqwest::Error| Error::Http { address: address.clone(), source: source.into() };
     // Fails only if one is installed already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().map_err(http)?;
+    let client =
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().map_err(http)?;
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let sent = client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body).send();
     let answer = timeout(within, sent).await.map_err(|_| Error::Late { address: address.clone(), within })?;
     let answer = answer.map_err(http)?;
-    Ok(Answer { status: answer.status(), headers: answer.headers().clone(), body: Body::Tls(answer), address })
+    Ok(Answer {
+        status: answer.status(),
+        headers: answer.headers().clone(),
+        body: Body::Tls(answer),
+        address,
+    })
 }
 
 impl Answer {
@@ -126,7 +136,10 @@ impl Answer {
     /// When the connection breaks.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let address = &self.address;
-        let http = |source: Box<dyn std::error::Error + Send + Sync>| Error::Http { address: address.clone(), source };
+        let http = |source: Box<dyn std::error::Error + Send + Sync>| Error::Http {
+            address: address.clone(),
+            source,
+        };
         match &mut self.body {
             Body::Tls(answer) => answer.chunk().await.map_err(|error| http(error.into())),
             Body::Plain { incoming, driver } => loop {

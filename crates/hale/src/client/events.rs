@@ -39,7 +39,7 @@ impl Splitter {
     }
 
     /// The next message that is complete.
-    pub fn next(&mut self) -> Option<Message> {
+    pub fn message(&mut self) -> Option<Message> {
         while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.buffer.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line);
@@ -52,7 +52,8 @@ impl Splitter {
                 }
                 continue;
             }
-            match line.split_once(':').map(|(field, value)| (field, value.strip_prefix(' ').unwrap_or(value))) {
+            match line.split_once(':').map(|(field, value)| (field, value.strip_prefix(' ').unwrap_or(value)))
+            {
                 Some(("id", value)) => self.id = Some(value.to_owned()),
                 Some(("data", value)) => {
                     if !self.data.is_empty() {
@@ -98,13 +99,15 @@ impl<'a> Events<'a> {
     pub async fn next(&mut self) -> Result<Option<LiveEvent>, Error> {
         let started = tokio::time::Instant::now();
         while !self.over {
-            if let Some(message) = self.splitter.next() {
+            if let Some(message) = self.splitter.message() {
                 return self.take(message).map(Some);
             }
             match self.more().await {
                 Ok(()) => {}
                 // Refusals are answers: only a missing server is worth another try.
-                Err(error) if error.exit != Exit::Unreachable || started.elapsed() > PATIENCE => return Err(error),
+                Err(error) if error.exit != Exit::Unreachable || started.elapsed() > PATIENCE => {
+                    return Err(error);
+                }
                 Err(_) => {
                     self.answer = None;
                     tokio::time::sleep(PAUSE).await;
@@ -138,7 +141,9 @@ impl<'a> Events<'a> {
             }
         };
         let lost = |what: &str| Error::new(Exit::Unreachable, format!("follow the run: {what}"));
-        let chunk = tokio::time::timeout(SILENCE, answer.chunk()).await.map_err(|_| lost("the server fell silent"))?;
+        let chunk = tokio::time::timeout(SILENCE, answer.chunk())
+            .await
+            .map_err(|_| lost("the server fell silent"))?;
         let chunk = chunk.map_err(|error| lost("the connection broke").caused_by(&error))?;
         let chunk = chunk.ok_or_else(|| lost("the server closed the stream"))?;
         self.splitter.feed(&chunk);

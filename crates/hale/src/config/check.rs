@@ -79,13 +79,23 @@ pub fn check(settings: &Settings, values: &Values) -> Vec<Problem> {
         });
         if !fine {
             let message = format!("{key}: {:?} is not a base URL", provider.base_url);
-            found.push(problem(values, &key, message, "write for example https://api.openai.com/v1; keys stand elsewhere"));
+            found.push(problem(
+                values,
+                &key,
+                message,
+                "write for example https://api.openai.com/v1; keys stand elsewhere",
+            ));
         }
     }
     for host in &settings.access_hosts {
         if host.contains('/') || host.contains(char::is_whitespace) {
             let message = format!("access.hosts: {host:?} is not a host name");
-            found.push(problem(values, "access.hosts", message, "write the name alone, for example hale.example.org"));
+            found.push(problem(
+                values,
+                "access.hosts",
+                message,
+                "write the name alone, for example hale.example.org",
+            ));
         }
     }
     found
@@ -100,18 +110,27 @@ fn problem(values: &Values, key: &str, message: impl Into<String>, hint: impl In
 fn limits_of(settings: &Settings, values: &Values, found: &mut Vec<Problem>) {
     let run = settings.run_timeout;
     if run > limits::RUN_TIMEOUT_MAX || run.0 == 0 {
-        let message = format!("run.timeout is {run}; it may be at most {}, and not 0", limits::RUN_TIMEOUT_MAX);
+        let message =
+            format!("run.timeout is {run}; it may be at most {}, and not 0", limits::RUN_TIMEOUT_MAX);
         found.push(problem(values, "run.timeout", message, "longer work belongs into several runs"));
     }
     // The two defaults are those of two guides and do not fit together; the shorter one cuts the longer then.
-    let set = ["model.timeout", "run.timeout"].map(|key| values.source(key).is_some_and(|source| source.is_explicit()));
+    let set = ["model.timeout", "run.timeout"]
+        .map(|key| values.source(key).is_some_and(|source| source.is_explicit()));
     if settings.model_timeout > run && set[0] {
-        let message = format!("model.timeout is {}, longer than run.timeout of {run}", settings.model_timeout);
-        let hint = format!("lower it to {run}, or raise run.timeout (AGENT_TIMEOUT) to {}", settings.model_timeout);
+        let message =
+            format!("model.timeout is {}, longer than run.timeout of {run}", settings.model_timeout);
+        let hint =
+            format!("lower it to {run}, or raise run.timeout (AGENT_TIMEOUT) to {}", settings.model_timeout);
         found.push(problem(values, "model.timeout", message, hint));
     }
     if settings.model_timeout.0 == 0 {
-        found.push(problem(values, "model.timeout", "model.timeout is 0: no call could ever answer", "write for example 120s"));
+        found.push(problem(
+            values,
+            "model.timeout",
+            "model.timeout is 0: no call could ever answer",
+            "write for example 120s",
+        ));
     }
     if settings.queue_visibility_timeout < limits::LEASE {
         let message = format!(
@@ -124,12 +143,24 @@ fn limits_of(settings: &Settings, values: &Values, found: &mut Vec<Problem>) {
     }
     let slots = settings.worker_concurrency;
     if slots == 0 || slots > limits::WORKER_CONCURRENCY_MAX {
-        let message = format!("worker.concurrency is {slots}; it may be 1 to {}", limits::WORKER_CONCURRENCY_MAX);
-        found.push(problem(values, "worker.concurrency", message, "to run no worker here, set worker.embedded = false"));
+        let message =
+            format!("worker.concurrency is {slots}; it may be 1 to {}", limits::WORKER_CONCURRENCY_MAX);
+        found.push(problem(
+            values,
+            "worker.concurrency",
+            message,
+            "to run no worker here, set worker.embedded = false",
+        ));
     }
     if settings.run_retries_max > RETRIES_MAX {
-        let message = format!("run.retries_max is {}; it may be at most {RETRIES_MAX}", settings.run_retries_max);
-        found.push(problem(values, "run.retries_max", message, "what fails this often is not mended by another try"));
+        let message =
+            format!("run.retries_max is {}; it may be at most {RETRIES_MAX}", settings.run_retries_max);
+        found.push(problem(
+            values,
+            "run.retries_max",
+            message,
+            "what fails this often is not mended by another try",
+        ));
     }
 }
 
@@ -138,16 +169,27 @@ const RETRIES_MAX: u32 = 20;
 
 fn models(settings: &Settings, values: &Values, found: &mut Vec<Problem>) {
     let model = &settings.model_default;
-    let Some((provider, name)) = model.split_once('/').filter(|(provider, name)| !provider.is_empty() && !name.is_empty())
+    let Some((provider, name)) =
+        model.split_once('/').filter(|(provider, name)| !provider.is_empty() && !name.is_empty())
     else {
         let message = format!("model.default: {model:?} names no provider");
-        found.push(problem(values, "model.default", message, "write provider/model, for example sim/small or openai/gpt-5-mini"));
+        found.push(problem(
+            values,
+            "model.default",
+            message,
+            "write provider/model, for example sim/small or openai/gpt-5-mini",
+        ));
         return;
     };
     if provider == "sim" {
         if settings.sim_enabled == SimMode::Off && !settings.providers.contains_key("sim") {
             let message = format!("model.default is {model}, and sim.enabled is off");
-            found.push(problem(values, "sim.enabled", message, "set sim.enabled = \"auto\", or another model.default"));
+            found.push(problem(
+                values,
+                "sim.enabled",
+                message,
+                "set sim.enabled = \"auto\", or another model.default",
+            ));
         }
         return;
     }

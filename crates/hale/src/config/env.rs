@@ -64,7 +64,10 @@ pub static OTHER: [(&str, &str); 9] = [
     ("XDG_STATE_HOME", "parent of the user's state folder; without it ~/.local/state"),
     ("HOME", "home folder, for ~/.local/state"),
     ("OPENAI_API_KEY", "key of the provider openai; any provider NAME has NAME_API_KEY, also with _FILE"),
-    ("HALE_SECRET_OPENAI", "the same under our own prefix; any provider NAME has HALE_SECRET_NAME, also with _FILE"),
+    (
+        "HALE_SECRET_OPENAI",
+        "the same under our own prefix; any provider NAME has HALE_SECRET_NAME, also with _FILE",
+    ),
     (
         "HALE_PROVIDERS_OPENAI_BASE_URL",
         "sets providers.openai.base_url; so for any provider, and for KEY_ENV and DIALECT",
@@ -81,7 +84,9 @@ impl Environment {
     /// Reads the environment of this process. Variables that are not UTF-8 are none of ours.
     pub fn of_process() -> Self {
         let pairs = std::env::vars_os();
-        pairs.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+        pairs
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
     }
 
     /// The value of a variable that is set and not empty.
@@ -129,6 +134,7 @@ pub fn provider_key(variable: &str) -> Option<String> {
     let rest = variable.strip_prefix("HALE_PROVIDERS_")?;
     ["base_url", "key_env", "dialect"].into_iter().find_map(|field| {
         let name = rest.strip_suffix(&field.to_ascii_uppercase())?.strip_suffix('_')?;
-        (!name.is_empty()).then(|| format!("providers.{}.{field}", name.to_ascii_lowercase().replace('_', "-")))
+        (!name.is_empty())
+            .then(|| format!("providers.{}.{field}", name.to_ascii_lowercase().replace('_', "-")))
     })
 }

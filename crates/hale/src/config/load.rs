@@ -223,7 +223,10 @@ enum Must {
 fn read_file(path: &Path, must: Must, problems: &mut Vec<Problem>) -> Vec<Entry> {
     let read = std::fs::metadata(path).and_then(|meta| {
         if meta.len() > FILE_BYTES {
-            return Err(std::io::Error::other(format!("it has {} bytes; {FILE_BYTES} is the most", meta.len())));
+            return Err(std::io::Error::other(format!(
+                "it has {} bytes; {FILE_BYTES} is the most",
+                meta.len()
+            )));
         }
         std::fs::read_to_string(path)
     });
@@ -261,7 +264,8 @@ fn data_in_data(place: String) -> Problem {
 }
 
 fn stranger(name: &str) -> Problem {
-    let ours = env::SETTING.iter().map(|variable| variable.name).chain(env::OTHER.iter().map(|(name, _)| *name));
+    let ours =
+        env::SETTING.iter().map(|variable| variable.name).chain(env::OTHER.iter().map(|(name, _)| *name));
     let hint = match hale_core::nearest::nearest(name, ours) {
         Some(near) => format!("did you mean {near}?"),
         None => "unset it; the variables are in docs/config.md".to_owned(),
@@ -298,7 +302,8 @@ fn default_provider(values: &mut Values, env: &Environment, data: &Path) {
 }
 
 fn providers(values: &mut Values) -> BTreeMap<String, Provider> {
-    let keys: Vec<String> = values.found.keys().filter(|key| key.starts_with("providers.")).cloned().collect();
+    let keys: Vec<String> =
+        values.found.keys().filter(|key| key.starts_with("providers.")).cloned().collect();
     let names = keys.iter().filter_map(|key| provider_field(key)).map(|(name, _)| name);
     let names: std::collections::BTreeSet<&str> = names.collect();
     names.into_iter().filter_map(|name| Some((name.to_owned(), provider(name, values)?))).collect()
@@ -306,13 +311,17 @@ fn providers(values: &mut Values) -> BTreeMap<String, Provider> {
 
 fn provider(name: &str, values: &mut Values) -> Option<Provider> {
     let field = |field: &str| format!("providers.{name}.{field}");
-    let place = PROVIDER_FIELDS.iter().find_map(|(known, ..)| values.source(&field(known))).map(Source::to_place);
+    let place =
+        PROVIDER_FIELDS.iter().find_map(|(known, ..)| values.source(&field(known))).map(Source::to_place);
     let mut refuse = |message: String, hint: &str| {
         let place = place.clone().unwrap_or_default();
         values.problems.push(Problem { place, message, hint: hint.to_owned() });
     };
     if secret::store::check_name(name).is_err() {
-        refuse(format!("providers.{name}: the name of a provider may have a-z, 0-9, - and _"), "choose another name");
+        refuse(
+            format!("providers.{name}: the name of a provider may have a-z, 0-9, - and _"),
+            "choose another name",
+        );
         return None;
     }
     let Some(base_url) = values.text(&field("base_url")).map(str::to_owned) else {

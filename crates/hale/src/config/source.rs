@@ -87,7 +87,9 @@ impl Reader<'_> {
             // The key's place, not the value's: a value of several lines is looked for where it begins.
             let at = table.key(name).and_then(|key| key.span()).map_or(0, |span| span.start);
             match item.as_table_like() {
-                Some(below) if below.is_empty() => entries.push(Entry { key, raw: Raw::Other("an empty table"), source: self.place(at) }),
+                Some(below) if below.is_empty() => {
+                    entries.push(Entry { key, raw: Raw::Other("an empty table"), source: self.place(at) })
+                }
                 Some(below) => self.walk(&key, below, entries),
                 None => entries.push(Entry { key, raw: raw(item), source: self.place(at) }),
             }

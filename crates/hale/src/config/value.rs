@@ -38,9 +38,7 @@ pub trait Setting: Sized {
     /// Why it does not fit, readable after "set KEY".
     fn from_raw(raw: &Raw) -> Result<Self, String> {
         match raw {
-            Raw::Text(text) => {
-                Self::read(text).ok_or_else(|| format!("{text:?} is not {}", Self::EXPECTS))
-            }
+            Raw::Text(text) => Self::read(text).ok_or_else(|| format!("{text:?} is not {}", Self::EXPECTS)),
             Raw::List(_) => Err(format!("a list is not {}", Self::EXPECTS)),
             Raw::Other(what) => Err(format!("{what} is not {}", Self::EXPECTS)),
         }

@@ -74,7 +74,10 @@ impl Rotating {
             let _ = self.turn_over(&mut state);
         }
         if state.lost > 0 {
-            let note = format!("{{\"level\":\"warn\",\"msg\":\"{} log lines were lost before this one\"}}\n", state.lost);
+            let note = format!(
+                "{{\"level\":\"warn\",\"msg\":\"{} log lines were lost before this one\"}}\n",
+                state.lost
+            );
             if state.file.write_all(note.as_bytes()).is_ok() {
                 state.bytes += note.len() as u64;
                 state.lost = 0;

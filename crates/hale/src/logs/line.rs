@@ -149,7 +149,15 @@ pub fn escaped(text: &str) -> String {
     if !text.contains(char::is_control) {
         return text.to_owned();
     }
-    text.chars().flat_map(|letter| if letter.is_control() { Escaped::Long(letter.escape_default()) } else { Escaped::Plain(Some(letter)) }).collect()
+    text.chars()
+        .flat_map(|letter| {
+            if letter.is_control() {
+                Escaped::Long(letter.escape_default())
+            } else {
+                Escaped::Plain(Some(letter))
+            }
+        })
+        .collect()
 }
 
 enum Escaped {

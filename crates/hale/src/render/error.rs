@@ -34,7 +34,8 @@ pub fn text(error: &Error) -> String {
     for source in &error.chain {
         line("cause", source);
     }
-    if let Some(hint) = &error.hint {
+    // A drawn place has the help beside it.
+    if let Some(hint) = error.hint.as_ref().filter(|_| error.report.is_none()) {
         // A hint that is nothing but a command says what to do with it.
         let run = if hint.starts_with("hale ") { "run: " } else { "" };
         line("hint", &format!("{run}{hint}"));

@@ -77,7 +77,7 @@ async fn who_finds_no_server_learns_what_was_tried_and_how_to_start_one() {
     let error = ask(&Target::default(), &home, dir.path()).await.unwrap_err();
     assert_eq!(error.exit, Exit::Unreachable);
     assert_eq!(error.chain.len(), 2, "{error:?}");
-    assert!(error.hint.unwrap().contains("hale up --detach"));
+    assert!(error.hint.clone().unwrap().contains("hale up --detach"));
     let error = ask(&at("http://127.0.0.1:1"), &home, dir.path()).await.unwrap_err();
     assert_eq!(error.during.as_deref(), Some("the address comes from --url"));
     assert_eq!(ask(&at("nonsense://"), &home, dir.path()).await.unwrap_err().exit, Exit::Usage);
@@ -102,7 +102,7 @@ async fn a_refusal_carries_code_fix_and_exit() {
 async fn something_else_on_the_port_is_noticed() {
     let (address, _asks) = server("HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\nnope").await;
     let error = ask(&at(&address), &env(&[]), Path::new("/")).await.unwrap_err();
-    assert!(error.hint.unwrap().starts_with("is it hale?"));
+    assert!(error.hint.clone().unwrap().starts_with("is it hale?"));
 }
 
 // covers: TR-37
@@ -129,7 +129,7 @@ fn events_are_whole_whatever_the_pieces() {
         let mut messages = Vec::new();
         for piece in stream.as_bytes().chunks(size) {
             splitter.feed(piece);
-            while let Some(message) = splitter.next() {
+            while let Some(message) = splitter.message() {
                 messages.push(message);
             }
         }

@@ -60,7 +60,7 @@ fn what_belongs_together_is_asked_for_together() {
         "hale run hello --detach --watch",
         "hale doctor --dry-run",
         "hale runs cancel",
-        "hale runs cancel run_1 --all",
+        "hale runs cancel run_1 --filter status:failed",
         "hale runs list --json -o yaml",
         "hale runs list --limit 0",
         "hale run hello --timeout 60",

@@ -18,3 +18,4 @@ mod world;
 mod proof_kill;
 mod proof_sigstop;
 mod proof_disk_full;
+mod cli_hints;

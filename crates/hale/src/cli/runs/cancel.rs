@@ -16,14 +16,14 @@ use hale_core::id::RunId;
 #[command(after_help = "\
 Examples:
   hale runs cancel run_01JD4M8Q2R7WX5B9N3K6T0VYHZ
-  hale runs cancel --filter status:pending pack:research --dry-run
-  hale runs cancel --filter status:pending pack:research --reason \"wrong input\"
+  hale runs cancel status:pending pack:research --dry-run
+  hale runs cancel status:pending pack:research --reason \"wrong input\"
   hale runs cancel --all                        # every run that has not ended")]
 pub struct Args {
-    /// Ids of runs
-    #[arg(required_unless_present_any = ["filter", "all"], conflicts_with_all = ["filter", "all"])]
-    ids: Vec<String>,
-    /// Cancel the runs that this filter chooses, as in `hale runs list`
+    /// Ids of runs, or a filter as in `hale runs list`
+    #[arg(required_unless_present_any = ["filter", "all"], conflicts_with = "filter", value_name = "ID|FILTER")]
+    what: Vec<String>,
+    /// The filter, where it could be taken for ids
     #[arg(long, num_args = 0.., value_name = "FILTER")]
     filter: Option<Vec<String>>,
     /// Cancel every run that has not ended
@@ -39,8 +39,10 @@ pub struct Args {
 
 pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let client = ctx.client().await?;
-    match args.ids.as_slice() {
-        [] => many(args, ctx, &client).await,
+    // Ids begin with their kind; everything else is a filter.
+    let ids = args.what.iter().all(|word| word.starts_with("run_"));
+    match args.what.as_slice() {
+        words if words.is_empty() || !ids => many(args, ctx, &client).await,
         [only] if !args.dry_run => {
             let run = one(&client, only, args.reason).await?;
             ctx.screen.one(&run, &run.id, |look| told(&run, look));
@@ -65,7 +67,7 @@ fn told(run: &RunView, look: &Look) -> String {
 /// Several ids: what could not be cancelled does not keep the others from it.
 async fn each(args: Args, ctx: &mut Ctx, client: &Client) -> Result<Exit, Error> {
     let mut report = empty(args.dry_run);
-    for id in &args.ids {
+    for id in &args.what {
         let known = id.parse::<RunId>().is_ok();
         report.matched += u64::from(known);
         let done = if args.dry_run {
@@ -82,7 +84,7 @@ async fn each(args: Args, ctx: &mut Ctx, client: &Client) -> Result<Exit, Error>
                 return Err(error);
             }
             Err(error) => {
-                report.left.insert(id.clone(), error.message);
+                report.left.insert(id.clone(), error.message.clone());
             }
         }
     }
@@ -96,7 +98,7 @@ fn empty(dry_run: bool) -> BulkReport {
 const NOT_ENDED: &str = "status:pending,initializing,running,completing";
 
 async fn many(args: Args, ctx: &mut Ctx, client: &Client) -> Result<Exit, Error> {
-    let mut chosen = filter(&args.filter.unwrap_or_default());
+    let mut chosen = filter(args.filter.as_ref().unwrap_or(&args.what));
     if args.all && chosen.is_empty() {
         // Ended runs cannot be cancelled; to report each of them as left alone would say nothing.
         chosen = NOT_ENDED.to_owned();

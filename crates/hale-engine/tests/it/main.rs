@@ -1,0 +1,12 @@
+//! Facts about the engine: the whole of it over a store in memory and a scripted model, on a paused clock.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
+
+mod agent;
+mod logs;
+mod operations;
+mod packs;
+mod recovery;
+mod runs;
+mod time;
+mod world;

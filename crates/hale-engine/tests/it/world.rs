@@ -1,0 +1,310 @@
+//! An engine over a store in memory that counts and can break, and a model that follows a script.
+
+use crate::logs::Logs;
+use hale_core::id::RunId;
+use hale_core::meter::Meters;
+use hale_core::port::Boxed;
+use hale_core::run::{Event, Record, Run, StateName, Trigger};
+use hale_core::time::{Millis, Timestamp};
+use hale_engine::recorder::Recorder;
+use hale_engine::{Caller, Clock, Config, DryRun, Engine, Parts, Submit};
+use hale_gateway::provider::{ChatReply, ChatRequest, Finish, OnChunk, Provider, ToolCall, Usage};
+use hale_gateway::secret::Secrets;
+use hale_gateway::{Error, Gateway};
+use hale_store::{
+    AuditFilter, AuditRow, Counts, Cursor, KeyRow, ListFilter, Memory, MemoryBlobs, Op, OpResult, PackHead,
+    PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
+};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+type Read<T> = Result<T, hale_store::Error>;
+
+/// The model store; counts its batches and refuses everything while it is broken.
+#[derive(Default)]
+pub struct Kept {
+    inner: Memory,
+    pub batches: AtomicU64,
+    pub broken: AtomicBool,
+}
+
+impl Kept {
+    fn ok(&self) -> Read<()> {
+        if self.broken.load(Ordering::Relaxed) { Err(hale_store::Error::SyncFailed) } else { Ok(()) }
+    }
+}
+
+impl Store for Kept {
+    fn apply(&self, batch: Vec<Op>) -> Boxed<'static, Read<Vec<OpResult>>> {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        match self.ok() {
+            Ok(()) => self.inner.apply(batch),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+    fn run(&self, id: RunId) -> Read<Option<StoredRun>> {
+        self.inner.run(id)
+    }
+    fn history(&self, id: RunId, from_seq: u64, limit: u32) -> Read<Vec<Record>> {
+        self.inner.history(id, from_seq, limit)
+    }
+    fn list(&self, filter: &ListFilter, after: Option<Cursor>, limit: u32) -> Read<Page> {
+        self.inner.list(filter, after, limit)
+    }
+    fn active(&self) -> Read<Vec<StoredRun>> {
+        self.inner.active()
+    }
+    fn queue(&self) -> Read<Vec<QueueRow>> {
+        self.inner.queue()
+    }
+    fn counts(&self, since: Timestamp) -> Read<Counts> {
+        self.inner.counts(since)
+    }
+    fn packs(&self) -> Read<Vec<PackHead>> {
+        self.inner.packs()
+    }
+    fn pack_versions(&self, name: &str) -> Read<Vec<PackRow>> {
+        self.inner.pack_versions(name)
+    }
+    fn pack(&self, name: &str, version: Option<&str>) -> Read<Option<PackRow>> {
+        self.inner.pack(name, version)
+    }
+    fn settings(&self) -> Read<Vec<(String, String)>> {
+        self.inner.settings()
+    }
+    fn keys(&self) -> Read<Vec<KeyRow>> {
+        self.inner.keys()
+    }
+    fn workers(&self) -> Read<Vec<WorkerRow>> {
+        self.inner.workers()
+    }
+    fn audit(&self, filter: &AuditFilter, limit: u32) -> Read<Vec<AuditRow>> {
+        self.inner.audit(filter, limit)
+    }
+    fn space(&self) -> Read<Space> {
+        self.ok()?;
+        Ok(Space { ballast: true, ..self.inner.space()? })
+    }
+    fn freeable(&self, before: Timestamp) -> Read<Pruned> {
+        self.inner.freeable(before)
+    }
+    fn prune(&self, before: Timestamp, runs_max: u64) -> Read<Pruned> {
+        self.inner.prune(before, runs_max)
+    }
+}
+
+/// What the model does at one call.
+pub enum Turn {
+    Say(&'static str),
+    Call(&'static str, Value),
+    /// 429, with or without `Retry-After`.
+    Limited(Option<Millis>),
+    /// Answers never.
+    Hang,
+    /// Answers, and says that it took so many tokens.
+    Tokens(u64),
+}
+
+/// A model that follows its script; at its end it says `done`.
+#[derive(Default)]
+pub struct Scripted {
+    pub turns: Mutex<VecDeque<Turn>>,
+    pub calls: Mutex<Vec<ChatRequest>>,
+    pub down: AtomicBool,
+}
+
+impl Scripted {
+    pub fn script(&self, turns: impl IntoIterator<Item = Turn>) {
+        self.turns.lock().unwrap().extend(turns);
+    }
+
+    pub fn count(&self) -> usize {
+        self.calls.lock().unwrap().len()
+    }
+}
+
+fn reply(model: &str, text: &str, (calls, tokens): (Vec<ToolCall>, u64)) -> ChatReply {
+    ChatReply {
+        text: text.to_owned(),
+        finish: if calls.is_empty() { Finish::Stop } else { Finish::ToolCalls },
+        tool_calls: calls,
+        usage: Usage { input_tokens: tokens, output_tokens: 0, ..Usage::default() },
+        model: model.to_owned(),
+        provider: "sim".to_owned(),
+        latency: Millis(1),
+        time_to_first_chunk: None,
+    }
+}
+
+impl Provider for Scripted {
+    fn name(&self) -> &str {
+        "sim"
+    }
+
+    fn chat<'a>(&'a self, request: &'a ChatRequest, _: OnChunk<'a>) -> Boxed<'a, Result<ChatReply, Error>> {
+        self.calls.lock().unwrap().push(request.clone());
+        let turn = self.turns.lock().unwrap().pop_front().unwrap_or(Turn::Say("done"));
+        let model = request.model.clone();
+        Box::pin(async move {
+            match turn {
+                Turn::Say(text) => Ok(reply(&model, text, (Vec::new(), 10))),
+                Turn::Tokens(tokens) => {
+                    let call =
+                        ToolCall { id: "c".to_owned(), name: "nothing".to_owned(), arguments: json!({}) };
+                    Ok(reply(&model, "", (vec![call], tokens)))
+                }
+                Turn::Call(name, arguments) => {
+                    let call = ToolCall { id: "c1".to_owned(), name: name.to_owned(), arguments };
+                    Ok(reply(&model, "", (vec![call], 10)))
+                }
+                Turn::Limited(retry_after) => Err(Error::RateLimited {
+                    provider: "sim".to_owned(),
+                    model,
+                    retry_after,
+                    source: hale_gateway::error::Said("slow down".to_owned()),
+                }),
+                Turn::Hang => std::future::pending().await,
+            }
+        })
+    }
+
+    fn models(&self, _: tokio::time::Instant) -> Boxed<'_, Result<Vec<String>, Error>> {
+        let down = self.down.load(Ordering::Relaxed);
+        Box::pin(async move {
+            if down {
+                let source = Box::new(std::io::Error::other("connection refused"));
+                return Err(Error::Unreachable { provider: "sim".into(), url: "http://x".into(), source });
+            }
+            Ok(vec!["small".to_owned()])
+        })
+    }
+}
+
+pub struct World {
+    pub engine: Engine,
+    pub model: Arc<Scripted>,
+    pub store: Arc<Kept>,
+    pub dir: tempfile::TempDir,
+    pub logs: Logs,
+}
+
+pub fn caller() -> Caller {
+    Caller {
+        actor: "local".into(),
+        correlation: "corr-1".into(),
+        traceparent: None,
+        trigger: Trigger::Api,
+    }
+}
+
+pub fn pack(name: &str, more: &str) -> String {
+    format!("---\nname: {name}\nversion: 1.0.0\ndescription: A pack of the tests.\n{more}\n---\nAnswer.\n")
+}
+
+pub fn order(pack: &str, input: Value) -> Submit {
+    Submit { pack: pack.to_owned(), input, ..Submit::default() }
+}
+
+async fn engine(store: &Arc<Kept>, model: &Arc<Scripted>, config: Config) -> Engine {
+    let clock = config.clock;
+    let gateway = Gateway::new(
+        Secrets::new(Arc::new(|_| None), config.data.join("secrets")),
+        Arc::new(move || clock.now()),
+    );
+    gateway.replace(vec![model.clone()]);
+    let parts = Parts {
+        store: store.clone(),
+        blobs: Arc::new(MemoryBlobs::default()),
+        gateway: Arc::new(gateway),
+        meters: Arc::new(Meters::default()),
+        recorder: Recorder::open(&config.data).unwrap(),
+    };
+    Engine::start(config, parts).await.unwrap()
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let (logs, dir) = (Logs::catch(), tempfile::tempdir().unwrap());
+        let (store, model) = (Arc::new(Kept::default()), Arc::new(Scripted::default()));
+        let mut config = Config {
+            data: dir.path().to_owned(),
+            packs: None,
+            run_timeout: Millis::seconds(60),
+            retries_max: 3,
+            visibility: Millis::seconds(300),
+            embedded_slots: 4,
+            files_allow: Vec::new(),
+            default_model: "sim/small".to_owned(),
+            spare_models: vec!["sim/backup".to_owned()],
+            model_timeout: Millis::seconds(600),
+            retention: Millis::seconds(3600),
+            clock: Clock::start(),
+            faults: hale_core::fault::Handle::default(),
+        };
+        change(&mut config);
+        let engine = engine(&store, &model, config).await;
+        Self { engine, model, store, dir, logs }
+    }
+
+    /// Ends this process's engine and starts another one on the same store.
+    pub async fn restart(&mut self) {
+        self.engine.drain().await;
+        let config = Config { clock: self.engine.clock(), ..self.engine.config().clone() };
+        self.engine = engine(&self.store, &self.model, config).await;
+    }
+
+    pub async fn deploy(&self, name: &str, more: &str) {
+        let file = format!("{name}.md");
+        self.engine.deploy(&file, pack(name, more).as_bytes(), DryRun::No, &caller()).await.unwrap();
+    }
+
+    pub async fn submit(&self, pack: &str) -> Run {
+        self.engine.submit(order(pack, json!({})), &caller()).await.unwrap().run
+    }
+
+    /// The run at its end; fails when it does not come within an hour of virtual time.
+    pub async fn end(&self, id: RunId) -> StoredRun {
+        let stored = self.engine.wait(id, Duration::from_secs(3600)).await.unwrap();
+        assert!(stored.run.is_terminal(), "{id} did not end: {:?}\n{:#?}", stored.run.state, self.logs.lines());
+        stored
+    }
+
+    /// Looks until the run satisfies the condition; fails after ten minutes of virtual time.
+    pub async fn until(&self, id: RunId, what: impl Fn(&Run) -> bool) -> Run {
+        for _ in 0..60_000 {
+            let run = self.engine.run(id).await.unwrap().run;
+            if what(&run) {
+                return run;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the run never came there: {:?}", self.engine.run(id).await.unwrap().run);
+    }
+
+    /// Looks until the model was called so often.
+    pub async fn called(&self, times: usize) {
+        for _ in 0..60_000 {
+            if self.model.count() >= times {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the model was called {} times", self.model.count());
+    }
+
+    pub async fn events(&self, id: RunId) -> Vec<Event> {
+        let records = self.engine.history(id, 1, 10_000).await.unwrap();
+        records.into_iter().map(|record| record.event).collect()
+    }
+}
+
+pub fn state(run: &Run) -> StateName {
+    run.state.name()
+}
