@@ -73,17 +73,10 @@ fn drain_rate(workshop: &Workshop, binary: &Path, queued: usize, wanted: usize) 
     Ok((to.0 - from.0) as f64 / (to.1 - from.1).as_secs_f64())
 }
 
-/// The first number under a key `completed`, whatever its case and depth.
-fn completed(value: &Value) -> Option<u64> {
-    match value {
-        Value::Object(fields) => {
-            let here =
-                fields.iter().find(|(key, value)| key.eq_ignore_ascii_case("completed") && value.is_u64());
-            here.and_then(|(_, value)| value.as_u64()).or_else(|| fields.values().find_map(completed))
-        }
-        Value::Array(items) => items.iter().find_map(completed),
-        _ => None,
-    }
+/// `runs.COMPLETED`; a state that no run is in may be left out.
+fn completed(status: &Value) -> Option<u64> {
+    let runs = status.get("runs")?.as_object()?;
+    runs.get("COMPLETED").map_or(Some(0), Value::as_u64)
 }
 
 /// From the start of the process to 200 on `/readyz`.
