@@ -135,7 +135,6 @@ impl Database {
     fn tune(&self, conn: &Connection) -> rusqlite::Result<()> {
         // Before the first table, so that pruning can give space back to the file system.
         conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-        conn.pragma_update(None, "page_size", 8192)?;
         conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
         let synchronous = match self.options.synchronous {
             Synchronous::Full => "FULL",
