@@ -9,7 +9,7 @@ use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::limits;
-use hale_core::run::{Event, Order, Record, Run, WaitOn, accept, event};
+use hale_core::run::{Event, Order, Record, Run, State, WaitOn, accept, event};
 use hale_core::time::Timestamp;
 use hale_store::{Idempotency, Insert, Op, WorkerRow};
 use std::sync::Arc;
@@ -121,6 +121,11 @@ impl Desk {
         if run.lease().is_none_or(|lease| lease.worker != worker || lease.epoch != append.epoch) {
             return self.fence(&run, (worker, append), reply, now);
         }
+        if is_stored(&run, &append.events) {
+            // The answer to the first time was lost on its way.
+            let _ = reply.send(Ok(()));
+            return;
+        }
         match self.advance(&run, append.events, now) {
             Ok((op, moved)) => self.push(op, Act::Appended { reply, moved }),
             Err(refused) => {
@@ -137,6 +142,10 @@ impl Desk {
         reply: oneshot::Sender<Result<(), Refusal>>,
         now: Timestamp,
     ) {
+        if append.epoch == run.epoch && is_last(run, &append.events) {
+            let _ = reply.send(Ok(()));
+            return;
+        }
         self.meters.writes_fenced.add(1);
         let what = append.events.first().map_or("nothing", Event::name).to_owned();
         let fenced = Event::Fenced { worker, epoch: append.epoch, what };
@@ -184,7 +193,7 @@ impl Desk {
         };
         match self.advance(&run, events, now) {
             Ok((op, moved)) => {
-                if matches!(run.state, hale_core::run::State::Pending { .. }) {
+                if matches!(run.state, State::Pending { .. }) {
                     self.queue.removed(&run.key, run.priority, 1);
                 }
                 self.push(op, Act::Changed { reply, moved, retry: order.again() });
@@ -347,6 +356,28 @@ fn holds(active: &crate::desk::Active, worker: WorkerId) -> bool {
     active.run.lease().is_some_and(|lease| lease.worker == worker)
 }
 
+/// Whether a batch under the present lease was stored before: its first result is in the journal. Batches are stored
+/// whole or not at all.
+fn is_stored(run: &Run, events: &[Event]) -> bool {
+    let first = events.iter().find_map(|event| match event {
+        Event::StepEnded { step } => Some(step.index),
+        _ => None,
+    });
+    first.is_some_and(|index| index < run.steps)
+}
+
+/// Whether the batch is the one that ended the last lease, sent again because its answer was lost.
+fn is_last(run: &Run, events: &[Event]) -> bool {
+    use hale_core::run::StateName;
+    match (events.last(), &run.state) {
+        (Some(Event::StepFailed { .. }), State::Waiting { .. }) => true,
+        (Some(Event::StepFailed { .. } | Event::Failed { .. }), state) => state.name() == StateName::Failed,
+        (Some(Event::Completed { .. }), state) => state.name() == StateName::Completed,
+        (Some(Event::Stopped), state) => state.name() == StateName::Cancelled,
+        _ => false,
+    }
+}
+
 pub(crate) fn no_run(id: RunId) -> Failure {
     Failure::new(Code::E010, "run.not_found", "engine", format!("find run {id}"))
 }
@@ -383,7 +414,7 @@ fn events_of(order: &Changing, run: &Run) -> Result<Vec<Event>, Failure> {
         Change::Cancel { reason } => vec![Event::CancelAsked { by, reason: reason.clone() }],
         Change::Resolve(Resolve::Retry) => vec![Event::Resolved { by }],
         Change::Resolve(Resolve::Fail) => {
-            let parked = matches!(run.state, hale_core::run::State::Waiting { on: WaitOn::Approval, .. });
+            let parked = matches!(run.state, State::Waiting { on: WaitOn::Approval, .. });
             if !parked {
                 let message =
                     format!("resolve run {}: it is {} and waits for no decision", run.id, run.state.name());

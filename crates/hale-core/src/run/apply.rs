@@ -79,7 +79,8 @@ fn table(run: &mut Run, event: &Event, now: Timestamp) -> Result<Vec<Effect>, Re
         }
         (Initializing { lease, .. }, Event::Initialized) => running(run, *lease, now),
         (Running { .. }, Event::StepDispatched { .. }) => progress(run, now),
-        (Running { .. }, Event::StepEnded { .. }) => {
+        // Steps end in their order, each once: a result that is there already is never stored again.
+        (Running { .. }, Event::StepEnded { step }) if step.index == run.steps => {
             run.steps += 1;
             progress(run, now)
         }

@@ -27,7 +27,8 @@ type Seen = BTreeMap<PathBuf, (SystemTime, u64)>;
 /// Watches `dir` until `stop`. The first look is done before this returns.
 pub async fn watch(engine: Engine, dir: PathBuf, stop: CancellationToken) {
     let mut seen = Seen::new();
-    look(&engine, &dir, &mut seen).await;
+    // At the start every file is taken as it is: nobody should wait for a file that was just put there.
+    look(&engine, &dir, (&mut seen, Duration::ZERO)).await;
     crate::tasks::spawn("pack-watch", async move {
         let (tx, mut rx) = mpsc::channel(1);
         let heard = move |_: notify::Result<notify::Event>| {
@@ -46,18 +47,18 @@ pub async fn watch(engine: Engine, dir: PathBuf, stop: CancellationToken) {
                 _ = rx.recv() => tokio::time::sleep(STILL).await,
                 () = tokio::time::sleep(LOOK) => {}
             }
-            look(&engine, &dir, &mut seen).await;
+            look(&engine, &dir, (&mut seen, STILL)).await;
         }
     });
 }
 
-async fn look(engine: &Engine, dir: &Path, seen: &mut Seen) {
+async fn look(engine: &Engine, dir: &Path, (seen, still_for): (&mut Seen, Duration)) {
     let Ok(files) = list(dir) else { return };
     for (path, stamp) in files {
         if seen.get(&path) == Some(&stamp) {
             continue;
         }
-        let still = stamp.0.elapsed().is_ok_and(|age| age >= STILL);
+        let still = still_for.is_zero() || stamp.0.elapsed().is_ok_and(|age| age >= still_for);
         if !still {
             continue;
         }
