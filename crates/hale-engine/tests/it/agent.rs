@@ -22,8 +22,7 @@ async fn a_tool_reads_a_granted_file_and_the_model_hears_of_it() {
     std::fs::write(root.join("a.log"), "first line\nERROR second line\n").unwrap();
     let grant: Grant = format!("{}:ro", root.display()).parse().unwrap();
     let world = World::with(|config| config.files_allow = vec![grant.clone()]).await;
-    let more =
-        format!("tools: [files.read]\ngrants: {{ files: [\"{}:ro\"] }}", root.display());
+    let more = format!("tools: [files.read]\ngrants: {{ files: [\"{}:ro\"] }}", root.display());
     world.deploy("reader", &more).await;
     let path = root.join("a.log").display().to_string();
     world.model.script([Turn::Call("files_read", json!({ "path": path }))]);

@@ -4,8 +4,6 @@
 
 mod agent;
 mod logs;
-mod operations;
-mod packs;
 mod recovery;
 mod runs;
 mod time;

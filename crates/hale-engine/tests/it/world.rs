@@ -192,12 +192,7 @@ pub struct World {
 }
 
 pub fn caller() -> Caller {
-    Caller {
-        actor: "local".into(),
-        correlation: "corr-1".into(),
-        traceparent: None,
-        trigger: Trigger::Api,
-    }
+    Caller { actor: "local".into(), correlation: "corr-1".into(), traceparent: None, trigger: Trigger::Api }
 }
 
 pub fn pack(name: &str, more: &str) -> String {
@@ -272,7 +267,12 @@ impl World {
     /// The run at its end; fails when it does not come within an hour of virtual time.
     pub async fn end(&self, id: RunId) -> StoredRun {
         let stored = self.engine.wait(id, Duration::from_secs(3600)).await.unwrap();
-        assert!(stored.run.is_terminal(), "{id} did not end: {:?}\n{:#?}", stored.run.state, self.logs.lines());
+        assert!(
+            stored.run.is_terminal(),
+            "{id} did not end: {:?}\n{:#?}",
+            stored.run.state,
+            self.logs.lines()
+        );
         stored
     }
 
