@@ -48,7 +48,7 @@ async fn in_force(ctx: &mut Ctx) -> Result<Page<ConfigEntry>, Error> {
         }
         Err(error) if error.exit == Exit::Unreachable && ctx.target.place.url.is_none() => {
             let config = ctx.config(Vec::new(), None)?;
-            ctx.screen.note("no server answers; this is what hale up would use here");
+            ctx.screen.note("no server answers; a server started here would use this");
             Ok(Page { schema: "hale.config/1".to_owned(), items: config.entries, next: None })
         }
         Err(error) => Err(error),

@@ -13,9 +13,8 @@ Examples:
   hale explain --list")]
 pub struct Args {
     /// E003, llm.rate_limited, worker.kill_all …
-    #[arg(required_unless_present = "list")]
     topic: Option<String>,
-    /// List everything that can be explained
+    /// List everything that can be explained; the same as without a topic
     #[arg(long)]
     list: bool,
 }

@@ -58,7 +58,7 @@ pub fn unknown_key(place: String, key: &str) -> Problem {
     };
     let hint = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "hale config explain lists every key".to_owned(),
+        None => "see every key with: hale config explain".to_owned(),
     };
     Problem { place, message: format!("unknown key `{key}`"), hint }
 }

@@ -168,7 +168,7 @@ fn an_unknown_key_is_refused_with_its_place_and_the_key_that_was_meant() {
             "[providers.x]\nbase_ur = \"http://h\"",
             "hale.toml:2:1: unknown key `providers.x.base_ur` | did you mean `providers.x.base_url`?",
         ),
-        ("[zzz]\nqqq = 1", "hale.toml:2:1: unknown key `zzz.qqq` | hale config explain lists every key"),
+        ("[zzz]\nqqq = 1", "hale.toml:2:1: unknown key `zzz.qqq` | see every key with: hale config explain"),
     ];
     for (file, expected) in cases {
         assert_eq!(world(file).problem(), expected);

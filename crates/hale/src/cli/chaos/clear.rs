@@ -13,7 +13,11 @@ Examples:
   hale chaos clear flt_01JD4M8Q2R7WX5B9N3K6T0VYHZ")]
 pub struct Args {
     /// The fault's id; without it every fault
+    #[arg(conflicts_with = "all")]
     id: Option<String>,
+    /// Every fault, said aloud
+    #[arg(long)]
+    all: bool,
 }
 
 pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {

@@ -13,6 +13,7 @@ use hale_engine::recorder;
 use hale_playbooks::evidence::Reason;
 use hale_playbooks::signal::{SIGNALS, Scope};
 use hale_playbooks::{Evidence, Subject, Value, Verdict, catalogue, diagnose};
+use hale_store::folder::Holder;
 use hale_store::{Folder, Sqlite, Store};
 use std::path::Path;
 
@@ -73,21 +74,17 @@ pub fn from_folder(data: &Path) -> Result<Diagnosis, Error> {
     let store = Sqlite::open_readonly_copy(data)?;
     let verdict = diagnose(catalogue(), &gather(&store, data)?);
     let mut diagnosis = diagnosis(verdict);
-    let found =
-        if diagnosis.verdict.findings.is_empty() { String::new() } else { format!("; {}", diagnosis.says) };
-    diagnosis.says = match holder {
-        Some(holder) => format!(
-            "process {} holds {} and does not answer; end it with: kill -9 {}, then start again with: hale up --detach{found}",
-            holder.pid,
-            data.display(),
-            holder.pid
+    let folder = data.display();
+    let mut says = match holder {
+        Some(Holder { pid, .. }) => format!(
+            "process {pid} holds {folder} and does not answer; end it (kill -9 {pid}) and start again with: hale up --detach"
         ),
-        None => format!(
-            "no server runs on {}; start one with: hale up --detach --data {}{found}",
-            data.display(),
-            data.display()
-        ),
+        None => format!("no server runs on {folder}; start one with: hale up --detach --data {folder}"),
     };
+    if !diagnosis.verdict.findings.is_empty() {
+        says.push_str(&format!("; {}", diagnosis.says));
+    }
+    diagnosis.says = says;
     Ok(diagnosis)
 }
 
