@@ -104,13 +104,13 @@ impl Error {
                 Some(format!("stop process {pid} (hale down), or use another --data"))
             }
             Error::Newer { .. } => Some(
-                "use the newer hale, or bring back the backup from before its start: hale store restore PATH"
+                "use the newer hale, or bring back the backup from before its start: hale backup restore PATH"
                     .to_owned(),
             ),
             Error::Foreign { .. } => Some("use another --data".to_owned()),
             Error::Full { .. } => Some("free space on the disk, then look again: hale doctor".to_owned()),
             Error::Damaged { .. } | Error::Decode { .. } | Error::BlobDamaged { .. } => {
-                Some("see what is damaged: hale store verify".to_owned())
+                Some("see what is damaged: hale backup verify".to_owned())
             }
             Error::NotEmpty { .. } => {
                 Some("name an empty folder, or say that the present one may be set aside".to_owned())
