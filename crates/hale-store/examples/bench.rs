@@ -92,17 +92,17 @@ fn main() {
     let options = Options::default();
     let store = open(dir, &options);
     if seed > 0 {
-        fill(&store, seed, &runtime);
+        if store.queue().expect("a queue").is_empty() {
+            fill(&store, seed, &runtime);
+        }
         drop(store);
-        let begun = Instant::now();
         let store = open(dir, &options);
-        let queue = store.queue().expect("a queue");
-        let counts = store.counts(Timestamp(0)).expect("counts");
-        let active = store.active().expect("active runs").len();
-        say(format!(
-            "start with {seed} runs: {:.1?}, {active} active, queue {queue:?}, {counts:?}",
-            begun.elapsed()
-        ));
+        timed("queue", || format!("{:?}", store.queue().expect("a queue").len()));
+        timed("active", || store.active().expect("active runs").len().to_string());
+        timed("counts since ever", || format!("{:?}", store.counts(Timestamp(0)).expect("counts")));
+        let late = Timestamp(START + seed as i64 - 10_000);
+        timed("counts of ten seconds", || format!("{:?}", store.counts(late).expect("counts").ended_since));
+        timed("freeable", || format!("{:?}", store.freeable(late).expect("an estimate")));
         lists(&store);
         noop(&store, (seed, runs), &options, &runtime);
         claims(&store, &runtime);
@@ -122,6 +122,12 @@ fn open(dir: &str, options: &Options) -> Sqlite {
     let store = Sqlite::open(folder, options.clone()).expect("a store");
     say(format!("open: {:.1?}", begun.elapsed()));
     store
+}
+
+fn timed(what: &str, read: impl FnOnce() -> String) {
+    let begun = Instant::now();
+    let answer = read();
+    say(format!("{what}: {:.1?}: {answer}", begun.elapsed()));
 }
 
 fn cpu() -> f64 {

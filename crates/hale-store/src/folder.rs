@@ -18,8 +18,7 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub struct Folder {
     dir: PathBuf,
-    /// Closing it lets go of the lock.
-    _lock: File,
+    lock: File,
 }
 
 /// Who holds a folder.
@@ -56,7 +55,7 @@ impl Folder {
             Err(errno) => return Err(Error::file("lock", &path, errno.into())),
         }
         write_holder(&mut lock).map_err(|source| Error::file("write the lock", &path, source))?;
-        Ok(Self { dir, _lock: lock })
+        Ok(Self { dir, lock })
     }
 
     /// Who holds the folder now, if anybody does.
@@ -79,6 +78,13 @@ impl Folder {
 
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Closing alone would not do: a child between its fork and its exec still has the file open.
+        let _ = flock(&self.lock, FlockOperation::Unlock);
     }
 }
 

@@ -71,6 +71,7 @@ impl Sqlite {
         let dir = folder.dir().to_owned();
         let db = open::Database { path: dir.join(DB), options: options.clone() };
         let health = Arc::new(ballast::Health::default());
+        db.make_private()?;
         let ballast = ballast::Ballast::open(&dir, &options, health.clone())?;
         let conn = db.writer().map_err(|error| ballast.blame(error))?;
         options.disk.sync_dir(&dir).map_err(|source| Error::file("sync", &dir, source))?;

@@ -12,6 +12,8 @@ use hale_core::limits;
 use hale_core::meter::Meters;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -97,6 +99,21 @@ impl Database {
         self.tune(&conn).map_err(|source| self.failed(source))?;
         schema::migrate(&mut conn, &self.path)?;
         Ok(conn)
+    }
+
+    /// Makes the empty file readable for its owner only, since inputs and outputs are nobody else's; SQLite gives its
+    /// other files the same mode.
+    pub(super) fn make_private(&self) -> Result<(), Error> {
+        if self.options.vfs.is_some() {
+            return Ok(());
+        }
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path);
+        match made {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                Err(Error::file("make the database", &self.path, error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A connection to a database that must be there and known.

@@ -18,11 +18,18 @@ fn a_held_folder_names_its_holder() {
 }
 
 #[test]
-fn a_folder_is_made_for_its_owner_only() {
+fn a_folder_and_its_files_are_for_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let folder = Folder::lock(&dir.path().join("a/b")).unwrap();
-    assert_eq!(std::fs::metadata(folder.dir()).unwrap().permissions().mode() & 0o777, 0o700);
+    let dir = folder.dir().to_owned();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir), 0o700);
+    let store = Sqlite::open(folder, small()).unwrap();
+    apply(&store, vec![wish(1).accepted().insert()]);
+    for name in ["hale.db", "hale.db-wal", "ballast", "lock"] {
+        assert_eq!(mode(&dir.join(name)), 0o600, "{name}");
+    }
 }
 
 #[test]
