@@ -4,6 +4,7 @@
 
 mod agent;
 mod logs;
+mod packs;
 mod recovery;
 mod runs;
 mod time;

@@ -187,7 +187,8 @@ pub struct World {
     pub engine: Engine,
     pub model: Arc<Scripted>,
     pub store: Arc<Kept>,
-    pub dir: tempfile::TempDir,
+    /// Removed with the world.
+    pub _dir: tempfile::TempDir,
     pub logs: Logs,
 }
 
@@ -245,7 +246,7 @@ impl World {
         };
         change(&mut config);
         let engine = engine(&store, &model, config).await;
-        Self { engine, model, store, dir, logs }
+        Self { engine, model, store, _dir: dir, logs }
     }
 
     /// Ends this process's engine and starts another one on the same store.

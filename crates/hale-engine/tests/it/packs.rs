@@ -1,0 +1,93 @@
+//! Packs: versions never change, a broken reload leaves the last good one running, a failed run is started again;
+//! and health, which follows its probes.
+
+use crate::world::{Turn, World, caller, order, pack, state};
+use hale_core::code::Code;
+use hale_core::run::{StateName, Trigger};
+use hale_engine::DryRun;
+use hale_engine::health::Status;
+use hale_store::Phase;
+use serde_json::json;
+use std::sync::atomic::Ordering;
+
+#[tokio::test(start_paused = true)]
+async fn a_version_is_never_another_content_and_the_way_back_is_open() {
+    let world = World::new().await;
+    world.deploy("echo", "kind: echo").await;
+    let other = pack("echo", "kind: echo\ncapabilities: [more]");
+    let refused = world.engine.deploy("echo.md", other.as_bytes(), DryRun::No, &caller()).await;
+    assert_eq!(refused.unwrap_err().code, Code::E011);
+    let newer = other.replace("1.0.0", "1.1.0");
+    world.engine.deploy("echo.md", newer.as_bytes(), DryRun::No, &caller()).await.unwrap();
+    assert_eq!(world.engine.pack("echo", None).await.unwrap().manifest.version, "1.1.0");
+    let back = world.engine.rollback("echo", None, &caller()).await.unwrap();
+    assert_eq!(back.manifest.version, "1.0.0");
+    let rows = world.engine.operations(20).await.unwrap();
+    let halves: Vec<Phase> =
+        rows.iter().filter(|row| row.operation == "packs.rollback").map(|row| row.phase).collect();
+    assert!(halves.contains(&Phase::Intent) && halves.contains(&Phase::Outcome), "{rows:?}");
+}
+
+// covers: CX-66
+#[tokio::test(start_paused = true)]
+async fn a_broken_file_leaves_the_last_good_version_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("echo.md");
+    std::fs::write(&file, pack("echo", "kind: echo")).unwrap();
+    let packs = folder.path().to_owned();
+    let world = World::with(move |config| config.packs = Some(packs)).await;
+    world.logs.expect(&["pack echo not reloaded, the last good version keeps running"]);
+    assert_eq!(world.engine.packs().len(), 1, "a file is taken at the start, however young");
+    std::fs::write(&file, "---\nname: echo\nkind: ech").unwrap();
+    let refused = world.engine.reload("echo", &caller()).await.unwrap_err();
+    assert_eq!(refused.code, Code::E012);
+    let kept = world.engine.pack("echo", None).await.unwrap();
+    assert_eq!(kept.manifest.version, "1.0.0");
+    assert!(kept.reload_error.is_some());
+    let run = world.engine.submit(order("echo", json!({})), &caller()).await.unwrap().run;
+    assert_eq!(state(&world.end(run.id).await.run), StateName::Completed);
+    std::fs::write(&file, pack("echo", "kind: echo\ncapabilities: [more]")).unwrap();
+    let mended = world.engine.reload("echo", &caller()).await.unwrap();
+    assert!(mended.manifest.version.starts_with("1.0.0+"), "{}", mended.manifest.version);
+    assert!(world.engine.pack("echo", None).await.unwrap().reload_error.is_none());
+}
+
+// covers: AO-133
+// covers: AO-135
+#[tokio::test(start_paused = true)]
+async fn a_failed_run_is_started_again_under_a_new_id_that_names_the_old() {
+    let world = World::new().await;
+    world.deploy("agent", "limits: { timeout: 5s }").await;
+    world.model.script([Turn::Limited(Some(hale_core::time::Millis::seconds(60))), Turn::Say("better")]);
+    let first = world.submit("agent").await;
+    let failed = world.end(first.id).await.run;
+    assert_eq!(state(&failed), StateName::Failed);
+    world.logs.expect(&["Failed to connect", "No retry", "Execution failed"]);
+    let again = world.engine.retry(first.id, None, &caller()).await.unwrap().run;
+    assert_ne!(again.id, first.id);
+    let again = world.end(again.id).await.run;
+    assert_eq!(
+        (state(&again), again.retry_of, again.trigger),
+        (StateName::Completed, Some(first.id), Trigger::Retry)
+    );
+    world.model.script([Turn::Hang]);
+    let live = world.submit("agent").await;
+    let early = world.engine.retry(live.id, None, &caller()).await;
+    assert!(early.is_err_and(|failure| failure.code == Code::E011));
+}
+
+// covers: TRAP-06
+#[tokio::test(start_paused = true)]
+async fn health_follows_its_probes_and_mends_with_them() {
+    let world = World::new().await;
+    assert_eq!(world.engine.probe().await.status, Status::Healthy);
+    world.store.broken.store(true, Ordering::Relaxed);
+    let ill = world.engine.probe().await;
+    assert_eq!(ill.status, Status::Unhealthy);
+    assert!(ill.components.iter().any(|part| part.name == "store" && part.status == Status::Unhealthy));
+    world.store.broken.store(false, Ordering::Relaxed);
+    assert_eq!(world.engine.probe().await.status, Status::Healthy);
+    world.engine.kill_embedded("for the test").await;
+    let without = world.engine.probe().await;
+    assert_eq!(without.status, Status::Degraded, "{:?}", without.components);
+}
