@@ -15,27 +15,11 @@ pub enum Point {
     BeforeCommit,
     /// The batch is durable, nobody knows yet.
     AfterCommit,
-    /// The answer to the caller is about to leave.
-    BeforeAck,
-    /// A step is about to act on the outside.
-    BeforeStep,
-    /// A step has acted, its result is not stored.
-    AfterStep,
     /// A blob is written, not yet named by a commit.
     AfterBlob,
-    /// A lease is about to be renewed.
-    BeforeRenew,
 }
 
-pub const ALL: [Point; 7] = [
-    Point::BeforeCommit,
-    Point::AfterCommit,
-    Point::BeforeAck,
-    Point::BeforeStep,
-    Point::AfterStep,
-    Point::AfterBlob,
-    Point::BeforeRenew,
-];
+pub const ALL: [Point; 3] = [Point::BeforeCommit, Point::AfterCommit, Point::AfterBlob];
 
 /// What an armed point does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

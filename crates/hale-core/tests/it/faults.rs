@@ -18,10 +18,10 @@ fn an_armed_point_acts_at_that_point_only_and_counts() {
     for deed in [Deed::Abort, Deed::Fail, Deed::Skip] {
         let handle = Handle::default();
         let elsewhere = handle.clone();
-        handle.arm(Point::AfterStep, deed);
-        assert_eq!([elsewhere.pass(Point::AfterStep), elsewhere.pass(Point::AfterStep)], [deed, deed]);
-        assert_eq!(handle.hits(Point::AfterStep), 2);
-        for point in ALL.into_iter().filter(|point| *point != Point::AfterStep) {
+        handle.arm(Point::AfterCommit, deed);
+        assert_eq!([elsewhere.pass(Point::AfterCommit), elsewhere.pass(Point::AfterCommit)], [deed, deed]);
+        assert_eq!(handle.hits(Point::AfterCommit), 2);
+        for point in ALL.into_iter().filter(|point| *point != Point::AfterCommit) {
             assert_eq!((elsewhere.pass(point), handle.hits(point)), (Deed::Nothing, 0));
         }
     }
@@ -30,11 +30,11 @@ fn an_armed_point_acts_at_that_point_only_and_counts() {
 #[test]
 fn arming_starts_the_count_again_and_nothing_disarms() {
     let handle = Handle::default();
-    handle.arm(Point::BeforeAck, Deed::Fail);
-    handle.pass(Point::BeforeAck);
-    handle.arm(Point::BeforeAck, Deed::Nothing);
-    assert_eq!(handle.hits(Point::BeforeAck), 0);
-    assert_eq!(handle.pass(Point::BeforeAck), Deed::Nothing);
+    handle.arm(Point::BeforeCommit, Deed::Fail);
+    handle.pass(Point::BeforeCommit);
+    handle.arm(Point::BeforeCommit, Deed::Nothing);
+    assert_eq!(handle.hits(Point::BeforeCommit), 0);
+    assert_eq!(handle.pass(Point::BeforeCommit), Deed::Nothing);
 }
 
 #[test]
