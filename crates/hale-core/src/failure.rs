@@ -53,13 +53,14 @@ impl Failure {
 
     /// Appends the chain of `error` below this failure.
     pub fn caused_by(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut source = Some(error);
-        while let Some(error) = source {
-            self.chain.push(error.to_string());
-            source = error.source();
-        }
+        self.chain.extend(chain(error));
         self
     }
+}
+
+/// An error and its sources, each in its own words, nearest first.
+pub fn chain<'e>(error: &'e (dyn std::error::Error + 'static)) -> impl Iterator<Item = String> + use<'e> {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string)
 }
 
 /// One line with the whole chain: `message: source: source`.

@@ -209,11 +209,5 @@ fn artifacts(conn: &Connection, blobs: &dyn Blobs, verified: &mut Verified) -> R
 }
 
 fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    text
+    hale_core::failure::chain(error).collect::<Vec<_>>().join(": ")
 }

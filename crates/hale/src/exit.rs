@@ -190,11 +190,7 @@ impl Error {
 
     /// Appends `error` and its sources.
     pub fn caused_by(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut source = Some(error);
-        while let Some(error) = source {
-            self.chain.push(error.to_string());
-            source = error.source();
-        }
+        self.chain.extend(hale_core::failure::chain(error));
         self
     }
 
@@ -243,11 +239,8 @@ impl From<hale_store::Error> for Error {
     fn from(error: hale_store::Error) -> Self {
         let mut failed = Self::coded(error.code(), error.to_string());
         failed.hint = error.fix();
-        let mut source = std::error::Error::source(&error);
-        while let Some(below) = source {
-            failed.chain.push(below.to_string());
-            source = below.source();
-        }
+        // The message has the error's own words.
+        failed.chain.extend(hale_core::failure::chain(&error).skip(1));
         failed
     }
 }

@@ -72,27 +72,9 @@ const CAXTON_MARKS: [&str; 12] = [
     "monitoring",
     "development",
 ];
-const CAXTON_KEYS: [&str; 19] = [
-    "user_prompt_template",
-    "tool_config",
-    "conversation",
-    "performance",
-    "parameters",
-    "requires",
-    "llm",
-    "permissions",
-    "schedule",
-    "audit",
-    "monitoring",
-    "development",
-    "memory",
-    "author",
-    "license",
-    "tags",
-    "created",
-    "updated",
-    "metadata",
-];
+/// Keys of a Caxton agent that others use too.
+const CAXTON_SHARED_KEYS: [&str; 7] =
+    ["memory", "author", "license", "tags", "created", "updated", "metadata"];
 
 /// A file in our own words, with what was lost on the way.
 pub(super) struct Adapted {
@@ -122,7 +104,7 @@ pub(super) fn adapt(entries: Vec<Entry>, env: &Env) -> Adapted {
             _ if matches!(entry.node.value, Value::Null) => {}
             // It became a limit of ours.
             "maxTurns" if !has_limits && !limits_of(&entry).is_empty() => {}
-            key if format.keys().contains(&key) => adapted.ignored.push(entry.key),
+            key if format.has_key(key) => adapted.ignored.push(entry.key),
             _ => adapted.entries.push(entry),
         }
     }
@@ -168,11 +150,12 @@ impl Format {
         }
     }
 
-    fn keys(self) -> &'static [&'static str] {
+    /// Whether the key is a foreign one of this format, which we keep and do not use.
+    fn has_key(self, key: &str) -> bool {
         match self {
-            Format::Native => &[],
-            Format::ClaudeCode => &CLAUDE_KEYS,
-            Format::Caxton => &CAXTON_KEYS,
+            Format::Native => false,
+            Format::ClaudeCode => CLAUDE_KEYS.contains(&key),
+            Format::Caxton => CAXTON_MARKS.contains(&key) || CAXTON_SHARED_KEYS.contains(&key),
         }
     }
 }

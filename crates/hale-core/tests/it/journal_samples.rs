@@ -1,6 +1,6 @@
 //! Journals are kept for ever: a checked-in record of every event in every version must decode.
 //!
-//! `samples/v1.jsonl` is never edited; a change of shape gets a version and a file of its own.
+//! A line of `samples/v1.jsonl` is never edited; a change of shape gets a version and a file of its own.
 //! Read next: `crates/hale-core/src/run/event.rs`.
 
 use hale_core::run::{Event, Run, apply, event};
@@ -39,7 +39,7 @@ fn every_sample_of_version_1_decodes_and_is_written_the_same() {
     let mut names = BTreeSet::new();
     for line in V1.lines() {
         let record: event::Record = serde_json::from_str(line).expect(line);
-        assert_eq!(record.v, 1);
+        assert_eq!((record.v, event::VERSION), (1, 1), "a new version needs samples of its own");
         is_known(&record.event);
         names.insert(record.event.name());
         assert_eq!(serde_json::to_string(&record).unwrap(), line, "decoding loses nothing");

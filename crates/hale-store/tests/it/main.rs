@@ -7,7 +7,6 @@ mod blobs;
 mod conformance;
 mod disk_full;
 mod folder;
-mod journal_samples;
 mod power_cut;
 mod random;
 mod sync_failure;

@@ -65,13 +65,8 @@ impl Visit for Fields {
         self.put(field, value.into());
     }
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut text = value.to_string();
-        let mut source = value.source();
-        while let Some(error) = source {
-            let _ = write!(text, ": {error}");
-            source = error.source();
-        }
-        self.put_text(field, &text);
+        let chain: Vec<String> = hale_core::failure::chain(value).collect();
+        self.put_text(field, &chain.join(": "));
     }
 }
 
