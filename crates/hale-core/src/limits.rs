@@ -25,6 +25,10 @@ pub const INBOX_WAIT: Millis = Millis::seconds(5);
 pub const WORKER_CONCURRENCY: u32 = 5;
 /// The most slots one worker may have; beyond it the two-digit-core machine is the bottleneck anyway.
 pub const WORKER_CONCURRENCY_MAX: u32 = 1024;
+/// Model calls that a worker process tells in one request; the rest goes with the next, some seconds later.
+pub const WORKER_CALLS: usize = 256;
+/// Bytes of a name (model, provider, cause) in what a worker tells of its calls: longer ones are not kept.
+pub const CALL_NAME_BYTES: usize = 256;
 /// Retries after the first try (`MAX_RETRIES`).
 pub const RETRIES_MAX: u32 = 3;
 /// Times that a run may be leased again after its worker died; then it fails as a poison run.

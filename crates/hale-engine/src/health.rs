@@ -10,6 +10,7 @@ use crate::recorder::Recorder;
 use arc_swap::ArcSwap;
 use hale_core::limits;
 use hale_core::time::{Millis, Timestamp};
+use hale_gateway::stats::CallRecord;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -98,6 +99,7 @@ impl Engine {
         let stop = self.0.stop.clone();
         crate::tasks::spawn("probes", async move {
             let mut before = String::new();
+            recorder.note(engine.now(), "start", &format!("process {} started", std::process::id()));
             loop {
                 let health = engine.probe().await;
                 let told = summary(&health);
@@ -115,6 +117,7 @@ impl Engine {
                     () = tokio::time::sleep(EVERY) => {}
                 }
             }
+            recorder.note(engine.now(), "end", &format!("process {} drained", std::process::id()));
         });
     }
 
@@ -183,9 +186,7 @@ impl Engine {
         let last = calls.iter().rev().find(|call| call.provider == provider && call.at >= now - TRAFFIC);
         if let Some(call) = last {
             let (status, detail) = match &call.cause {
-                Some(cause) => {
-                    (Status::Unhealthy, format!("the last call to {} failed: {cause}", call.model))
-                }
+                Some(cause) => (Status::Unhealthy, told(call, cause)),
                 None => (Status::Healthy, format!("{} answered in {}", call.model, call.latency)),
             };
             return Component { name, status, detail, probed_at: call.at, hard: false };
@@ -202,6 +203,13 @@ impl Engine {
         };
         Component { name, status, detail, probed_at: now, hard: false }
     }
+}
+
+/// What became of the last call, with what the provider said.
+fn told(call: &CallRecord, cause: &str) -> String {
+    let status = call.status.map(|status| format!(" ({status})")).unwrap_or_default();
+    let wait = call.retry_after.map(|wait| format!(", it asks for {wait} of rest")).unwrap_or_default();
+    format!("the last call to {} failed: {cause}{status}{wait}", call.model)
 }
 
 fn summary(health: &Health) -> String {

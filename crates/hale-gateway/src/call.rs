@@ -254,12 +254,15 @@ impl Gateway {
     }
 
     fn record(&self, target: &Target, route: &Route, begun: Instant, answer: &Result<ChatReply, Error>) {
+        let refused = answer.as_ref().err();
         self.stats.record(CallRecord {
             at: (self.clock)(),
             model: target.full.clone(),
             provider: target.provider.name().to_owned(),
-            cause: answer.as_ref().err().map(|error| error.cause().to_owned()),
+            cause: refused.map(|error| error.cause().to_owned()),
+            status: refused.and_then(Error::http_status),
             latency: Millis::from(begun.elapsed()),
+            retry_after: refused.and_then(Error::retry_after),
             instead_of: (target.full != route.primary).then(|| route.primary.clone()),
         });
     }

@@ -105,7 +105,8 @@ impl Error {
         }
     }
 
-    fn http_status(&self) -> Option<u16> {
+    /// The status of a refusal over HTTP.
+    pub fn http_status(&self) -> Option<u16> {
         match self {
             Self::RateLimited { .. } => Some(429),
             Self::KeyRefused { status, .. }
@@ -131,10 +132,15 @@ impl Error {
             failure = failure.caused_by(source);
         }
         failure.http_status = self.http_status();
-        failure.retry_after = match self {
+        failure.retry_after = self.retry_after();
+        failure
+    }
+
+    /// How long the provider asked to be left alone.
+    pub fn retry_after(&self) -> Option<Millis> {
+        match self {
             Self::RateLimited { retry_after, .. } | Self::ServerError { retry_after, .. } => *retry_after,
             _ => None,
-        };
-        failure
+        }
     }
 }

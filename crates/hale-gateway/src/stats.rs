@@ -1,7 +1,7 @@
 //! What became of the last calls: the evidence about providers, kept in memory.
 //!
-//! Guarantees: at most [`CALLS_KEPT`] calls are kept, the oldest goes first; nothing here reads a clock, so the same
-//! calls give the same answers whenever they are asked for.
+//! Guarantees: at most [`CALLS_KEPT`] calls are kept, in the order in which they ended, the oldest goes first; nothing
+//! here reads a clock, so the same calls give the same answers whenever they are asked for.
 //! Leaves to others: numbers over a restart (the journal has them), judging them (the playbooks).
 //! Read next: [`crate::call`], which records.
 
@@ -23,9 +23,24 @@ pub struct CallRecord {
     pub provider: String,
     /// None if it was answered, else the cause (`llm.rate_limited`).
     pub cause: Option<String>,
+    /// What the provider's refusal said, where it was one over HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
     pub latency: Millis,
+    /// How long the provider asked to be left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Millis>,
     /// Set if this was a fallback: the model that was asked for first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead_of: Option<String>,
+}
+
+/// A call with its place in the order in which calls came in here; the first has 1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbered {
+    pub n: u64,
+    #[serde(flatten)]
+    pub call: CallRecord,
 }
 
 /// Which calls a question is about: those that ended after `since` and no later than `until`.
@@ -49,26 +64,55 @@ impl Window {
 /// A ring of the last calls.
 #[derive(Debug, Default)]
 pub struct CallStats {
-    ring: Mutex<VecDeque<CallRecord>>,
+    ring: Mutex<Ring>,
+}
+
+/// By the moment of their end: calls of other processes are heard of late.
+#[derive(Debug, Default)]
+struct Ring {
+    kept: VecDeque<Numbered>,
+    came: u64,
+}
+
+impl Ring {
+    fn iter(&self) -> impl DoubleEndedIterator<Item = &CallRecord> {
+        self.kept.iter().map(|kept| &kept.call)
+    }
 }
 
 impl CallStats {
-    fn ring(&self) -> MutexGuard<'_, VecDeque<CallRecord>> {
-        // A panic elsewhere cannot leave the ring half changed: every change is one push or pop.
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        // A panic elsewhere cannot leave the ring half changed: every change is one insertion or removal.
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Keeps a call, of this process or of another one, in its place.
     pub fn record(&self, call: CallRecord) {
         let mut ring = self.ring();
-        if ring.len() == CALLS_KEPT {
-            ring.pop_front();
+        ring.came += 1;
+        let place = ring.kept.partition_point(|kept| kept.call.at <= call.at);
+        let n = ring.came;
+        ring.kept.insert(place, Numbered { n, call });
+        if ring.kept.len() > CALLS_KEPT {
+            ring.kept.pop_front();
         }
-        ring.push_back(call);
     }
 
     /// All calls that are kept, oldest first.
     pub fn calls(&self) -> Vec<CallRecord> {
         self.ring().iter().cloned().collect()
+    }
+
+    /// The first calls, at most `most`, that came in after the numbered one: for a process that tells another.
+    pub fn after(&self, n: u64, most: usize) -> Vec<Numbered> {
+        let ring = self.ring();
+        if ring.came <= n {
+            return Vec::new();
+        }
+        let mut after: Vec<Numbered> = ring.kept.iter().filter(|kept| kept.n > n).cloned().collect();
+        after.sort_unstable_by_key(|kept| kept.n);
+        after.truncate(most);
+        after
     }
 
     /// How many calls ended in the window, answered or not.

@@ -1,4 +1,4 @@
-//! Signals of model calls: of the affected model, from the last calls of this server's gateway.
+//! Signals of model calls: of the affected model, from the last calls of this server and of its worker processes.
 //!
 //! Read next: `hale-gateway/src/stats.rs`.
 

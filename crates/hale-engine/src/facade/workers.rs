@@ -1,14 +1,17 @@
 //! Worker processes: join, heartbeat, orders and appends in batches. They never open the store.
 //!
-//! A worker keeps one long poll for orders and sends appends on another connection; both carry its heartbeat. The
-//! whole protocol is four shapes.
-//! Read next: `hale/src/cli/worker.rs`, the other end.
+//! A worker keeps one long poll for orders and sends appends on another connection; both carry its heartbeat and its
+//! model calls. The whole protocol is four shapes.
+//! Read next: [`calls`], then `hale/src/cli/worker.rs`, the other end.
+
+pub mod calls;
 
 use super::Engine;
 use super::operate::Deed;
 use crate::desk::WorkerLook;
 use crate::input::{Append, Caller, Hello, Input, Refusal};
 use crate::worker::Order;
+use calls::{Calls, Taken};
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
@@ -23,20 +26,34 @@ use tokio::sync::{mpsc, oneshot};
 /// The longest poll: shorter than the renewal, so that polling alone keeps the lease.
 const POLL_MAX: Duration = Duration::from_secs(4);
 
-type Mailbox = Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Order>>>;
+/// Orders that wait for their worker's next poll, and how far its calls are known.
+struct Mailbox {
+    orders: tokio::sync::Mutex<mpsc::UnboundedReceiver<Order>>,
+    calls: Arc<Taken>,
+}
 
-/// Orders that wait for their worker's next poll.
+impl Mailbox {
+    /// The loop has let go of the worker; it must join again before it gets anything.
+    fn is_closed(&self) -> bool {
+        self.orders.try_lock().is_ok_and(|orders| orders.is_closed())
+    }
+}
+
+/// The mailboxes of workers that joined.
 #[derive(Default)]
-pub(crate) struct Mailboxes(Mutex<HashMap<WorkerId, Mailbox>>);
+pub(crate) struct Mailboxes(Mutex<HashMap<WorkerId, Arc<Mailbox>>>);
 
 impl Mailboxes {
-    fn get(&self, id: WorkerId) -> Option<Mailbox> {
+    fn get(&self, id: WorkerId) -> Option<Arc<Mailbox>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
+    /// Joining again keeps what is known of the worker's calls.
     fn put(&self, id: WorkerId, orders: mpsc::UnboundedReceiver<Order>) {
-        let mailbox = Arc::new(tokio::sync::Mutex::new(orders));
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, mailbox);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = all.remove(&id).map(|before| before.calls.clone()).unwrap_or_default();
+        all.retain(|_, other| !other.is_closed());
+        all.insert(id, Arc::new(Mailbox { orders: tokio::sync::Mutex::new(orders), calls }));
     }
 }
 
@@ -50,12 +67,14 @@ pub struct Welcome {
     pub providers: HashMap<String, String>,
 }
 
-/// What a worker sends: its heartbeat with the runs it holds, and writes.
+/// What a worker sends: its heartbeat with the runs it holds, its model calls, and writes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sync {
     pub holds: Vec<(RunId, u64)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub appends: Vec<Append>,
+    #[serde(default, skip_serializing_if = "Calls::is_empty")]
+    pub calls: Calls,
     /// How long to wait for orders; zero for a mere write.
     #[serde(default)]
     pub wait_ms: u64,
@@ -86,12 +105,13 @@ impl Engine {
         Ok(Welcome { id, renew: limits::LEASE_RENEW, providers })
     }
 
-    /// Heartbeat, writes, and orders.
+    /// Heartbeat, calls, writes, and orders. Calls are taken first: a write may say what became of one.
     ///
     /// # Errors
-    /// E010 when the server does not know the worker: it must join (again).
+    /// E010 when the server does not know the worker: it must join (again). E002 for too many calls.
     pub async fn worker_sync(&self, id: WorkerId, sync: Sync) -> Result<Synced, Failure> {
         let Some(mailbox) = self.0.mailboxes.get(id) else { return Err(unknown(id)) };
+        mailbox.calls.take(sync.calls, (id, self.gateway().stats()), self.now())?;
         let (reply, known) = oneshot::channel();
         self.send(Input::Heartbeat { worker: id, holds: sync.holds, reply }).await?;
         let mut waiting = Vec::with_capacity(sync.appends.len());
@@ -110,7 +130,7 @@ impl Engine {
         }
         if sync.wait_ms > 0 {
             let wait = Duration::from_millis(sync.wait_ms).min(POLL_MAX);
-            let mut orders = mailbox.lock().await;
+            let mut orders = mailbox.orders.lock().await;
             if let Ok(Some(first)) = tokio::time::timeout(wait, orders.recv()).await {
                 synced.orders.push(first);
                 while let Ok(order) = orders.try_recv() {

@@ -10,7 +10,9 @@ fn call(at: i64, model: &str, cause: Option<&str>, latency: u64) -> CallRecord {
         model: model.to_owned(),
         provider: "sim".to_owned(),
         cause: cause.map(str::to_owned),
+        status: None,
         latency: Millis(latency),
+        retry_after: None,
         instead_of: None,
     }
 }
@@ -57,4 +59,29 @@ fn the_ring_forgets_the_oldest() {
     (0..=CALLS_KEPT as i64).for_each(|at| stats.record(call(at, "sim/small", None, 1)));
     let calls = stats.calls();
     assert_eq!((calls.len(), calls[0].at), (CALLS_KEPT, Timestamp(1)));
+}
+
+#[test]
+fn a_call_that_is_heard_of_late_stands_where_it_ended() {
+    let stats = CallStats::default();
+    stats.record(call(100, "sim/small", None, 1));
+    stats.record(call(300, "sim/small", None, 1));
+    stats.record(call(200, "sim/small", Some("llm.rate_limited"), 1));
+    let order: Vec<i64> = stats.calls().iter().map(|call| call.at.0).collect();
+    assert_eq!(order, [100, 200, 300]);
+    assert_eq!(stats.ok_since("sim/small", Timestamp(200)), Some(Timestamp(300)));
+}
+
+#[test]
+fn what_came_after_a_numbered_call_is_told_in_the_order_in_which_it_came() {
+    let stats = CallStats::default();
+    [100, 300, 200].into_iter().for_each(|at| stats.record(call(at, "sim/small", None, 1)));
+    let told = |n, most| -> Vec<(u64, i64)> {
+        stats.after(n, most).iter().map(|kept| (kept.n, kept.call.at.0)).collect()
+    };
+    assert_eq!(told(0, 10), [(1, 100), (2, 300), (3, 200)]);
+    assert_eq!(told(1, 1), [(2, 300)]);
+    assert!(told(3, 10).is_empty());
+    (0..CALLS_KEPT as i64).for_each(|at| stats.record(call(1000 + at, "sim/small", None, 1)));
+    assert_eq!(stats.after(3, 1)[0].n, 4, "what was pushed out of the ring is not told, what is left is");
 }

@@ -1,17 +1,20 @@
 //! The worker's end of the wire: one long poll for orders, one batch of writes at a time.
 //!
 //! A write that the server could not take is answered as unavailable, and the run tries again while its lease lasts;
-//! a server that does not know us any more (it was restarted) is joined again under the same incarnation.
+//! a server that does not know us any more (it was restarted) is joined again under the same incarnation. Every
+//! request carries the model calls that the server has not acknowledged.
 //! Read next: `hale-engine/src/facade/workers.rs`, the other end.
 
 use crate::client::{Ask, Client};
 use crate::exit::{Error, Exit};
 use hale_core::limits;
+use hale_engine::facade::workers::calls::Calls;
 use hale_engine::facade::workers::{Sync, Synced, Welcome};
 use hale_engine::input::{Append, Hello, Refusal};
 use hale_engine::worker::{Link, Orders, Worker};
 use serde_json::Value;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -47,16 +50,26 @@ pub fn link(writes: mpsc::Sender<Write>) -> Link {
 pub struct Server {
     client: Arc<Client>,
     hello: Arc<Hello>,
+    /// The last model call that the server has acknowledged.
+    told: Arc<AtomicU64>,
 }
 
 impl Server {
     pub fn new(client: Arc<Client>, hello: Hello) -> Self {
-        Self { client, hello: Arc::new(hello) }
+        Self { client, hello: Arc::new(hello), told: Arc::default() }
     }
 
-    async fn sync(&self, sync: &Sync, wait: Duration) -> Result<Synced, Error> {
+    async fn sync(&self, worker: &Worker, appends: Vec<Append>, wait: Duration) -> Result<Synced, Error> {
+        let told = self.told.load(Ordering::Relaxed);
+        let calls = Calls::after(worker.gateway.stats(), told, worker.clock.now());
+        let last = calls.last();
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let sync = Sync { holds: worker.holds(), appends, calls, wait_ms };
         let path = format!("/api/v1/workers/{}/sync", self.hello.id);
-        let result = self.client.ask(Ask::post(path, sync).patient(wait)).await;
+        let result = self.client.ask(Ask::post(path, &sync).patient(wait)).await;
+        if let (Ok(_), Some(last)) = (&result, last) {
+            self.told.fetch_max(last, Ordering::Relaxed);
+        }
         if let Err(error) = &result
             && error.exit == Exit::NotFound
         {
@@ -74,8 +87,7 @@ impl Server {
         let mut batch = Vec::with_capacity(BATCH);
         while writes.recv_many(&mut batch, BATCH).await > 0 {
             let appends = batch.iter().map(|write| write.append.clone()).collect();
-            let sync = Sync { holds: worker.holds(), appends, wait_ms: 0 };
-            let results = match self.sync(&sync, Duration::ZERO).await {
+            let results = match self.sync(&worker, appends, Duration::ZERO).await {
                 Ok(synced) => synced.results,
                 Err(error) => {
                     let why = error.message.clone();
@@ -91,11 +103,9 @@ impl Server {
     /// Asks for orders until `stop`.
     pub async fn poll(self, worker: Arc<Worker>, orders: Orders, stop: CancellationToken) {
         loop {
-            let wait_ms = u64::try_from(POLL.as_millis()).unwrap_or(u64::MAX);
-            let sync = Sync { holds: worker.holds(), appends: Vec::new(), wait_ms };
             let polled = tokio::select! {
                 () = stop.cancelled() => return,
-                polled = self.sync(&sync, POLL) => polled,
+                polled = self.sync(&worker, Vec::new(), POLL) => polled,
             };
             match polled {
                 Ok(synced) => {
