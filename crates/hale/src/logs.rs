@@ -2,7 +2,8 @@
 //!
 //! Guarantees: every line is one line whatever stands in its fields (control characters are escaped, a field is cut
 //! at [`FIELD_BYTES`]); the keys `level ts caller msg` are always there, and the fields of the spans around a line
-//! are on it, so that every line of a request has its `request_id` and every line of a run its `run_id`.
+//! are on it, so that every line of a request has its `request_id` and every line of a run its `run_id`. Lines from
+//! WARN on are in the flight recorder too, once it is there.
 //! Leaves to others: what is worth a line; reading the file (`cli/logs.rs`).
 //! Read next: [`file`].
 
@@ -11,9 +12,11 @@ pub mod line;
 
 use crate::config::value::{LogFormat, LogLevel};
 use file::Rotating;
+use hale_engine::recorder::Recorder;
 use line::{Fields, Line};
 use std::io::Write;
 use std::path::Path;
+use std::sync::OnceLock;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -28,6 +31,15 @@ pub enum Terminal {
     Nothing,
     /// In this form, from this level on.
     Lines(LogFormat, LogLevel),
+}
+
+/// The recorder of this process's data folder; logging begins before that folder is ours.
+static FLIGHT: OnceLock<Recorder> = OnceLock::new();
+
+/// From here on bad lines are kept by the flight recorder too.
+pub fn keep_bad_lines(recorder: Recorder) {
+    // A second server in one process, which only tests have, keeps its lines in the first one's ring.
+    let _ = FLIGHT.set(recorder);
 }
 
 /// Where lines go.
@@ -121,6 +133,11 @@ where
         }
         event.record(&mut fields);
         let line = Line::new(event.metadata(), fields, line::now());
+        if *event.metadata().level() <= Level::WARN
+            && let Some(recorder) = FLIGHT.get()
+        {
+            recorder.note(line::now(), "log", line.text().trim_end());
+        }
         if let Some(file) = &self.file {
             file.write(&line.json());
         }

@@ -138,6 +138,7 @@ impl Built {
         gateway.configure(providers).map_err(|error| Error::failed(&error.failure()))?;
         let recorder = Recorder::open(&config.data)
             .map_err(|error| Error::file("open the flight recorder in", &config.data, &error))?;
+        crate::logs::keep_bad_lines(recorder.clone());
         std::fs::create_dir_all(&config.packs)
             .map_err(|error| Error::file("make the packs folder", &config.packs, &error))?;
         let parts = Parts {

@@ -90,7 +90,11 @@ pub fn from_folder(data: &Path) -> Result<Diagnosis, Error> {
 
 /// The last lines of the flight recorder: what the server saw before it went away.
 pub fn last_lines(data: &Path, look: &Look) -> Vec<String> {
-    let entries = recorder::read(&recorder::path(data)).unwrap_or_default();
+    let mut entries = recorder::read(&recorder::path(data)).unwrap_or_default();
+    // What was said again and again is said once, with its last moment.
+    entries.reverse();
+    entries.dedup_by(|later, sooner| (&later.kind, &later.text) == (&sooner.kind, &sooner.text));
+    entries.reverse();
     let last = &entries[entries.len().saturating_sub(LAST_LINES)..];
     let line = |entry: &recorder::Entry| {
         let at = when::moment(look, &entry.at.rfc3339());
