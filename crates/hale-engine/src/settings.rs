@@ -6,6 +6,7 @@
 use crate::clock::Clock;
 use arc_swap::ArcSwap;
 use hale_core::fault;
+use hale_core::limits;
 use hale_core::time::Millis;
 use hale_sandbox::Grant;
 use std::collections::BTreeMap;
@@ -38,6 +39,28 @@ pub struct Config {
     pub retention: Millis,
     pub clock: Clock,
     pub faults: fault::Handle,
+}
+
+impl Config {
+    /// An engine on `data` that keeps to the bounds of [`limits`], knows the simulated models only, and has neither
+    /// packs nor granted folders: what a lab starts from.
+    pub fn small(data: PathBuf, clock: Clock) -> Self {
+        Self {
+            data,
+            packs: None,
+            run_timeout: limits::RUN_TIMEOUT,
+            retries_max: limits::RETRIES_MAX,
+            visibility: limits::VISIBILITY,
+            embedded_slots: limits::WORKER_CONCURRENCY,
+            files_allow: Vec::new(),
+            default_model: "sim/small".to_owned(),
+            spare_models: vec!["sim/backup".to_owned()],
+            model_timeout: Millis::seconds(120),
+            retention: Millis::seconds(86_400),
+            clock,
+            faults: fault::Handle::default(),
+        }
+    }
 }
 
 /// Runtime settings by key; the latest set is swapped in whole.

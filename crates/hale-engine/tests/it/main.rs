@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
 
 mod agent;
+mod calls;
+mod fixes;
+mod flight;
 mod logs;
 mod packs;
 mod recovery;

@@ -6,9 +6,11 @@ use hale_core::code::Code;
 use hale_core::run::{StateName, Trigger};
 use hale_engine::DryRun;
 use hale_engine::health::Status;
+use hale_engine::registry::PackInfo;
 use hale_store::Phase;
 use serde_json::json;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
 
 #[tokio::test(start_paused = true)]
 async fn a_version_is_never_another_content_and_the_way_back_is_open() {
@@ -50,6 +52,59 @@ async fn a_broken_file_leaves_the_last_good_version_and_says_so() {
     let mended = world.engine.reload("echo", &caller()).await.unwrap();
     assert!(mended.manifest.version.starts_with("1.0.0+"), "{}", mended.manifest.version);
     assert!(world.engine.pack("echo", None).await.unwrap().reload_error.is_none());
+}
+
+/// Writes a pack file as an editor leaves it: done a minute ago, or still at it.
+fn write(file: &std::path::Path, text: &str, at: SystemTime) {
+    std::fs::write(file, text).unwrap();
+    std::fs::File::options().append(true).open(file).unwrap().set_modified(at).unwrap();
+}
+
+// covers: CX-66
+#[tokio::test(start_paused = true)]
+async fn a_half_written_file_of_the_watched_folder_leaves_the_last_good_version_until_it_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("echo.md");
+    let long_ago = SystemTime::now() - Duration::from_secs(60);
+    write(&file, &pack("echo", "kind: echo"), long_ago);
+    let packs = folder.path().to_owned();
+    let world = World::with(move |config| config.packs = Some(packs)).await;
+    world.logs.expect(&["pack echo not reloaded, the last good version keeps running"]);
+    let whole = pack("echo", "kind: echo\ncapabilities: [more]").replace("1.0.0", "1.1.0");
+    let half = &whole[..whole.find("capabilities").unwrap() + 5];
+    // Still being written: nothing is taken and nothing is said, however often the folder is looked at.
+    write(&file, half, SystemTime::now() + Duration::from_secs(3600));
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let kept = world.engine.pack("echo", None).await.unwrap();
+    assert_eq!((kept.manifest.version.as_str(), kept.reload_error), ("1.0.0", None));
+    // Left half written: said, and the last good version keeps running.
+    write(&file, half, long_ago + Duration::from_secs(1));
+    let kept = look(&world, |info| info.reload_error.is_some()).await;
+    assert_eq!(kept.manifest.version, "1.0.0");
+    assert!(kept.reload_error.unwrap().contains("echo.md"));
+    let run = world.engine.submit(order("echo", json!({})), &caller()).await.unwrap().run;
+    assert_eq!(&*run.pack.version, "1.0.0");
+    assert_eq!(state(&world.end(run.id).await.run), StateName::Completed);
+    assert_eq!(world.engine.probe().await.status, Status::Degraded, "health tells of it");
+    // Whole: in place without anybody's order.
+    write(&file, &whole, long_ago + Duration::from_secs(2));
+    let mended = look(&world, |info| info.reload_error.is_none()).await;
+    assert_eq!((mended.manifest.version.as_str(), mended.manifest.capabilities.len()), ("1.1.0", 1));
+    let run = world.engine.submit(order("echo", json!({})), &caller()).await.unwrap().run;
+    assert_eq!(&*run.pack.version, "1.1.0");
+    assert_eq!(world.engine.probe().await.status, Status::Healthy);
+}
+
+/// The pack once the watched folder was looked at, which happens every two seconds at the latest.
+async fn look(world: &World, what: impl Fn(&PackInfo) -> bool) -> PackInfo {
+    for _ in 0..100 {
+        let info = world.engine.pack("echo", None).await.unwrap();
+        if what(&info) {
+            return info;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("the folder was not looked at: {:?}", world.engine.pack("echo", None).await);
 }
 
 // covers: AO-133

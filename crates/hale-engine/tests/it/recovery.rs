@@ -13,21 +13,21 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::time::Duration;
 
-async fn join(world: &World, n: u128) -> WorkerId {
+pub async fn join(world: &World, n: u128) -> WorkerId {
     let id = WorkerId(n);
     let hello = Hello { id, kind: WorkerKind::Process, host: "h".into(), pid: 1, slots: 1 };
     world.engine.worker_join(hello, HashMap::new()).await.unwrap();
     id
 }
 
-async fn poll(world: &World, id: WorkerId, holds: Vec<(RunId, u64)>) -> Vec<Order> {
-    let sync = Sync { holds, appends: Vec::new(), wait_ms: 100 };
+pub async fn poll(world: &World, id: WorkerId, holds: Vec<(RunId, u64)>) -> Vec<Order> {
+    let sync = Sync { holds, wait_ms: 100, ..Sync::default() };
     world.engine.worker_sync(id, sync).await.unwrap().orders
 }
 
 async fn write(world: &World, id: WorkerId, (run, epoch): (RunId, u64), event: Event) -> Result<(), Refusal> {
     let append = Append { run, epoch, events: vec![event] };
-    let sync = Sync { holds: Vec::new(), appends: vec![append], wait_ms: 0 };
+    let sync = Sync { appends: vec![append], ..Sync::default() };
     world.engine.worker_sync(id, sync).await.unwrap().results.remove(0)
 }
 
@@ -132,4 +132,115 @@ async fn a_new_server_goes_on_with_what_the_old_one_left() {
     assert_eq!((state(&running), state(&queued)), (StateName::Completed, StateName::Completed));
     assert_eq!((running.epoch, queued.epoch), (2, 1));
     assert_eq!(world.model.count(), 4, "two before, one each after");
+}
+
+/// The gap between the failure and the wake-up, as the journal has them.
+fn waited(records: &[hale_core::run::Record]) -> Vec<u64> {
+    let failed = records.iter().filter(|record| matches!(record.event, Event::StepFailed { .. }));
+    let woken = records.iter().filter(|record| matches!(record.event, Event::Woken));
+    failed.zip(woken).map(|(failed, woken)| woken.at.since(failed.at).0).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_goes_on_over_a_restart_and_ends_when_it_should() {
+    let mut world = World::new().await;
+    world.logs.expect(&["Failed to connect to external API", "Retry 1/4 after 20s"]);
+    world.deploy("agent", "").await;
+    world.model.script([Turn::Limited(Some(hale_core::time::Millis::seconds(20)))]);
+    let run = world.submit("agent").await;
+    world.until(run.id, |run| matches!(run.state, hale_core::run::State::Waiting { .. })).await;
+    world.restart().await;
+    let ended = world.end(run.id).await.run;
+    assert_eq!((state(&ended), world.model.count()), (StateName::Completed, 2));
+    let waited = waited(&world.engine.history(run.id, 1, 100).await.unwrap());
+    assert_eq!(waited, [20_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_survive_a_restart_and_so_does_their_absence() {
+    let mut world = World::new().await;
+    let deed = || hale_engine::facade::operate::Deed {
+        operation: "limits.raise",
+        target: "agent".to_owned(),
+        detail: String::new(),
+        undo: None,
+    };
+    let set = [
+        ("model.fallback.sim/small", Some("sim/backup")),
+        ("limits.timeout_ms.agent", Some("90000")),
+        ("limits.timeout_ms.other", Some("1000")),
+        ("limits.timeout_ms.other", None),
+    ];
+    for change in set {
+        world.engine.set(deed(), change, &caller()).await.unwrap();
+    }
+    world.deploy("agent", "model: sim/small").await;
+    world.restart().await;
+    assert_eq!(world.engine.settings().fallback("sim/small"), ["sim/backup"]);
+    assert_eq!(world.engine.settings().limit("other"), None);
+    world.model.script([Turn::Limited(None), Turn::Say("from the backup")]);
+    let run = world.submit("agent").await;
+    assert_eq!(run.limit, hale_core::time::Millis::seconds(90), "the raised limit holds for new runs");
+    let ended = world.end(run.id).await;
+    assert!(ended.output.unwrap().contains("from the backup"), "the fallback is used");
+}
+
+// covers: AO-106
+#[tokio::test(start_paused = true)]
+async fn a_tool_is_tried_again_after_1_2_and_4_seconds_by_default() {
+    let world = World::with(|config| config.embedded_slots = 0).await;
+    world.logs.expect(&["Failed to connect", "Retry ", "All retries exhausted", "Execution failed"]);
+    world.deploy("echo", "kind: echo").await;
+    let id = join(&world, 1).await;
+    let engine = world.engine.clone();
+    let link: hale_engine::worker::Link = std::sync::Arc::new(move |append| {
+        let engine = engine.clone();
+        Box::pin(async move {
+            let sync = Sync { appends: vec![append], ..Sync::default() };
+            engine.worker_sync(id, sync).await.unwrap().results.remove(0)
+        })
+    });
+    let hub = hale_engine::live::Hub::default();
+    let worker =
+        hale_engine::worker::Worker::new(id, link, world.engine.gateway().clone(), hub, world.engine.clock());
+    let run = world.engine.submit(order("echo", json!({})), &caller()).await.unwrap().run;
+    let mut tries = 0;
+    for _ in 0..120 {
+        for order in poll(&world, id, Vec::new()).await {
+            let Order::Run(assignment) = order else { continue };
+            assert_eq!(assignment.run.id, run.id);
+            tries += 1;
+            fail_a_tool(&worker, *assignment).await;
+        }
+        if world.engine.run(run.id).await.unwrap().run.is_terminal() {
+            break;
+        }
+    }
+    let ended = world.end(run.id).await.run;
+    assert_eq!((state(&ended), tries), (StateName::Failed, 4));
+    assert_eq!(ended.failure.unwrap().cause, "tool.io", "the root error");
+    let records = world.engine.history(run.id, 1, 100).await.unwrap();
+    let attempts = records.iter().filter_map(|record| match &record.event {
+        Event::StepFailed { attempt, .. } => Some(*attempt),
+        _ => None,
+    });
+    assert_eq!(attempts.collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(waited(&records), [1_000, 2_000, 4_000]);
+}
+
+/// One step of a tool that another try could mend.
+async fn fail_a_tool(worker: &hale_engine::worker::Worker, assignment: hale_engine::worker::Assignment) {
+    use hale_core::failure::Failure;
+    let host = hale_engine::worker::host::Host::new(worker, assignment, Default::default());
+    let spec = hale_core::run::StepSpec {
+        index: host.next_index().unwrap(),
+        kind: hale_core::run::StepKind::Tool,
+        name: "files.read".to_owned(),
+        dispatch: hale_core::run::Dispatch::Idempotent,
+        request: json!({}),
+    };
+    let failure = Failure::new(Code::E006, "tool.io", "tool:files.read", "read a.log")
+        .retried_as(hale_core::retry::RetryClass::Tool);
+    let halted = host.step(spec, |_| std::future::ready(Err(failure))).await.unwrap_err();
+    assert!(matches!(halted, hale_engine::worker::host::Halt::Yielded), "{halted:?}");
 }

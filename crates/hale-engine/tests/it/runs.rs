@@ -2,7 +2,7 @@
 
 use crate::world::{World, caller, order, state};
 use hale_core::code::Code;
-use hale_core::run::{Event, StateName};
+use hale_core::run::StateName;
 use hale_engine::Submit;
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -47,34 +47,81 @@ async fn a_run_says_what_it_does_without_the_values_of_its_input() {
 async fn runs_queue_while_slots_are_busy_and_keys_take_turns() {
     let world = World::with(|config| config.embedded_slots = 1).await;
     world.deploy("agent", "").await;
-    world.deploy("flood", "kind: echo").await;
-    world.deploy("other", "kind: echo").await;
+    for name in ["flood", "pair", "single"] {
+        world.deploy(name, "kind: echo").await;
+    }
     world.model.script([crate::world::Turn::Hang]);
     let busy = world.submit("agent").await;
-    let mut flood = Vec::new();
-    for _ in 0..20 {
-        flood.push(world.submit("flood").await);
+    let mut waiting = Vec::new();
+    for name in ["flood", "flood", "flood", "flood", "flood", "pair", "pair", "single"] {
+        waiting.push(world.submit(name).await);
     }
-    let other = world.submit("other").await;
-    assert_eq!(state(&other), StateName::Pending);
-    assert_eq!(world.engine.look().await.unwrap().pending, 21);
+    assert!(waiting.iter().all(|run| state(run) == StateName::Pending));
+    assert_eq!(world.engine.look().await.unwrap().pending, 8);
     world.engine.cancel(busy.id, None, &caller()).await.unwrap();
-    let other = world.end(other.id).await.run;
-    for run in &flood {
-        world.end(run.id).await;
+    let freed = world.end(busy.id).await.run;
+    let mut moments = Vec::new();
+    for run in &waiting {
+        let run = world.end(run.id).await.run;
+        assert_eq!((state(&run), run.epoch), (StateName::Completed, 1));
+        moments.push(ended_at(&run));
     }
-    let mut before = 0;
-    for run in flood {
-        let run = world.engine.run(run.id).await.unwrap().run;
-        before += usize::from(ended_seq(&world, run.id).await < ended_seq(&world, other.id).await);
-    }
-    assert!(before <= 2, "{before} of the flood went before the other key");
+    let order = world.store.claims.lock().unwrap().clone();
+    assert_eq!(order, ["flood", "pair", "single", "flood", "pair", "flood", "flood", "flood"]);
+    let last = moments.iter().max().unwrap().since(ended_at(&freed));
+    assert!(last.0 < 250, "a freed slot wakes the queue, it does not wait for the next tick: {last}");
+    let flood = &moments[..5];
+    assert!(flood.is_sorted(), "one key's runs go in the order in which they came: {flood:?}");
 }
 
-/// The moment at which a run was leased.
-async fn ended_seq(world: &World, id: hale_core::id::RunId) -> i64 {
-    let records = world.engine.history(id, 1, 100).await.unwrap();
-    records.iter().find(|record| matches!(record.event, Event::Leased { .. })).unwrap().at.0
+fn ended_at(run: &hale_core::run::Run) -> hale_core::time::Timestamp {
+    match &run.state {
+        hale_core::run::State::Ended { at, .. } => *at,
+        other => panic!("not ended: {other:?}"),
+    }
+}
+
+/// What is not durable is not said: a caller who hears of a run can lose power right then.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_answered_before_the_batch_is_durable() {
+    let world = World::new().await;
+    world.deploy("agent", "").await;
+    world.model.script([crate::world::Turn::Hang]);
+    let running = world.submit("agent").await;
+    world.called(1).await;
+    world.store.hold(true);
+    let wait = Duration::from_secs(4);
+    let by = caller();
+    let submit = world.engine.submit(order("agent", json!({})), &by);
+    let cancel = world.engine.cancel(running.id, None, &by);
+    let set = world.engine.set(
+        hale_engine::facade::operate::Deed {
+            operation: "limits.raise",
+            target: "agent".to_owned(),
+            detail: String::new(),
+            undo: None,
+        },
+        ("limits.timeout_ms.agent", Some("90000")),
+        &by,
+    );
+    let (mut submit, mut cancel, mut set) = (Box::pin(submit), Box::pin(cancel), Box::pin(set));
+    assert!(tokio::time::timeout(wait, &mut submit).await.is_err(), "a run was accepted that is not stored");
+    assert!(
+        tokio::time::timeout(wait, &mut cancel).await.is_err(),
+        "a cancel was answered that is not stored"
+    );
+    assert!(tokio::time::timeout(wait, &mut set).await.is_err(), "a setting was answered that is not stored");
+    assert!(world.engine.settings().get("limits.timeout_ms.agent").is_none());
+    assert_eq!(world.model.count(), 1, "a run began that is not stored");
+    let stored = hale_store::Store::run(&*world.store, running.id).unwrap().unwrap().run;
+    assert_eq!(state(&stored), StateName::Running);
+    world.store.hold(false);
+    let accepted = submit.await.unwrap().run;
+    assert!(hale_store::Store::run(&*world.store, accepted.id).unwrap().is_some());
+    cancel.await.unwrap();
+    set.await.unwrap();
+    assert_eq!(state(&world.end(running.id).await.run), StateName::Cancelled);
+    assert_eq!(world.engine.settings().limit("agent"), Some(hale_core::time::Millis::seconds(90)));
 }
 
 #[tokio::test(start_paused = true)]

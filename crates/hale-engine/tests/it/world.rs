@@ -20,18 +20,30 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 
 type Read<T> = Result<T, hale_store::Error>;
 
-/// The model store; counts its batches and refuses everything while it is broken.
+/// The model store; counts what is asked of it, tells what was claimed, refuses everything while it is broken and
+/// takes its time while it is held.
 #[derive(Default)]
 pub struct Kept {
-    inner: Memory,
+    inner: Arc<Memory>,
     pub batches: AtomicU64,
+    /// Looks at the counts: one in each gathering of evidence.
+    pub looks: AtomicU64,
     pub broken: AtomicBool,
+    /// The packs of claimed runs, in the order of the claims.
+    pub claims: Arc<Mutex<Vec<String>>>,
+    held: watch::Sender<bool>,
 }
 
 impl Kept {
+    /// From now on no batch becomes durable, until `hold(false)`.
+    pub fn hold(&self, held: bool) {
+        self.held.send_replace(held);
+    }
+
     fn ok(&self) -> Read<()> {
         if self.broken.load(Ordering::Relaxed) { Err(hale_store::Error::SyncFailed) } else { Ok(()) }
     }
@@ -40,10 +52,21 @@ impl Kept {
 impl Store for Kept {
     fn apply(&self, batch: Vec<Op>) -> Boxed<'static, Read<Vec<OpResult>>> {
         self.batches.fetch_add(1, Ordering::Relaxed);
-        match self.ok() {
-            Ok(()) => self.inner.apply(batch),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
+        if let Err(error) = self.ok() {
+            return Box::pin(std::future::ready(Err(error)));
         }
+        let (inner, claims, mut held) = (self.inner.clone(), self.claims.clone(), self.held.subscribe());
+        Box::pin(async move {
+            held.wait_for(|held| !held).await.unwrap();
+            let results = inner.apply(batch).await?;
+            let claimed = results.iter().filter_map(|result| match result {
+                OpResult::Claimed(claimed) => Some(claimed),
+                _ => None,
+            });
+            let packs = claimed.flatten().map(|claimed| claimed.run.pack.name.to_string());
+            claims.lock().unwrap().extend(packs);
+            Ok(results)
+        })
     }
     fn run(&self, id: RunId) -> Read<Option<StoredRun>> {
         self.inner.run(id)
@@ -61,6 +84,7 @@ impl Store for Kept {
         self.inner.queue()
     }
     fn counts(&self, since: Timestamp) -> Read<Counts> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
         self.inner.counts(since)
     }
     fn packs(&self) -> Read<Vec<PackHead>> {
@@ -230,19 +254,9 @@ impl World {
         let (logs, dir) = (Logs::catch(), tempfile::tempdir().unwrap());
         let (store, model) = (Arc::new(Kept::default()), Arc::new(Scripted::default()));
         let mut config = Config {
-            data: dir.path().to_owned(),
-            packs: None,
-            run_timeout: Millis::seconds(60),
-            retries_max: 3,
-            visibility: Millis::seconds(300),
             embedded_slots: 4,
-            files_allow: Vec::new(),
-            default_model: "sim/small".to_owned(),
-            spare_models: vec!["sim/backup".to_owned()],
             model_timeout: Millis::seconds(600),
-            retention: Millis::seconds(3600),
-            clock: Clock::start(),
-            faults: hale_core::fault::Handle::default(),
+            ..Config::small(dir.path().to_owned(), Clock::start())
         };
         change(&mut config);
         let engine = engine(&store, &model, config).await;

@@ -1,7 +1,6 @@
 //! Every cause of the first playbooks, made to happen in a real engine over a real socket; and its near-miss twin,
 //! which must stay silent. A fault that did not take effect fails its test.
 
-use hale_core::fault;
 use hale_core::id::RunId;
 use hale_core::meter::Meters;
 use hale_core::run::{StateName, Trigger};
@@ -24,10 +23,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-struct World {
-    engine: Engine,
-    lab: Lab,
-    sim: Server,
+pub struct World {
+    pub engine: Engine,
+    pub lab: Lab,
+    pub sim: Server,
     dir: TempDir,
 }
 
@@ -39,7 +38,7 @@ fn caller() -> Caller {
 }
 
 impl World {
-    async fn new(slots: u32) -> Self {
+    pub async fn new(slots: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Sqlite::open(Folder::lock(dir.path()).unwrap(), Options::default()).unwrap());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -55,19 +54,9 @@ impl World {
         };
         gateway.configure(vec![provider]).unwrap();
         let config = Config {
-            data: dir.path().to_owned(),
-            packs: None,
-            run_timeout: Millis::seconds(60),
-            retries_max: 3,
-            visibility: Millis::seconds(300),
             embedded_slots: slots,
             files_allow: vec![format!("{}:ro", std::env::temp_dir().display()).parse().unwrap()],
-            default_model: "sim/small".to_owned(),
-            spare_models: vec!["sim/backup".to_owned()],
-            model_timeout: Millis::seconds(120),
-            retention: Millis::seconds(86_400),
-            clock,
-            faults: fault::Handle::default(),
+            ..Config::small(dir.path().to_owned(), clock)
         };
         let parts = Parts {
             blobs: store.blobs(),
@@ -94,7 +83,7 @@ impl World {
         self.lab.inject(fault, Some(Millis::seconds(120)), params).await.unwrap();
     }
 
-    async fn run(&self, pack: &str) -> (RunId, StateName) {
+    pub async fn run(&self, pack: &str) -> (RunId, StateName) {
         let input = json!({ "name": "Ada", "path": self.dir.path().join("files/log.txt") });
         let submit = Submit { pack: pack.to_owned(), input, ..Submit::default() };
         let (receipt, ended) = self.engine.submit_and_wait(submit, &caller(), WAIT).await.unwrap();

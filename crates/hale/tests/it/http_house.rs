@@ -6,7 +6,6 @@ use hale::http::listen::{self, Terms};
 use hale::http::{About, App, Life, Stage, guard, router};
 use hale::keys::{self, ServerKey};
 use hale::wire::Problem;
-use hale_core::fault;
 use hale_core::meter::Meters;
 use hale_core::time::{Millis, Timestamp};
 use hale_engine::recorder::Recorder;
@@ -140,19 +139,9 @@ async fn engine(dir: &TempDir, slots: u32) -> Engine {
         recorder: Recorder::open(dir.path()).unwrap(),
     };
     let config = Config {
-        data: dir.path().to_owned(),
-        packs: None,
-        run_timeout: Millis::seconds(60),
-        retries_max: 3,
-        visibility: Millis::seconds(300),
         embedded_slots: slots,
-        files_allow: Vec::new(),
-        default_model: "sim/small".to_owned(),
         spare_models: Vec::new(),
-        model_timeout: Millis::seconds(60),
-        retention: Millis::seconds(3600),
-        clock,
-        faults: fault::Handle::default(),
+        ..Config::small(dir.path().to_owned(), clock)
     };
     Engine::start(config, parts).await.unwrap()
 }

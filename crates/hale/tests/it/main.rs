@@ -18,4 +18,5 @@ mod world;
 mod proof_kill;
 mod proof_sigstop;
 mod proof_disk_full;
+mod proof_evidence;
 mod cli_hints;

@@ -323,6 +323,11 @@ impl World {
         start(&mut command, &self.path("worker.log"))
     }
 
+    /// The program as a person at a shell has it.
+    pub fn program(&self) -> Command {
+        program(self.dir.path(), HALE)
+    }
+
     pub fn http(&self) -> Http {
         Http::new(&self.address)
     }
