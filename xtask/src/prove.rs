@@ -40,6 +40,13 @@ const PROOFS: &[Proof] = &[
         filter: "proof_kill::",
         size: Size { option: "--rounds", variable: "HALE_PROVE_ROUNDS", default: 200 },
     },
+    Proof {
+        name: "job-kills",
+        about: "jobs, their supervisors and their owners killed at any moment: no process is left",
+        krate: "hale-sandbox",
+        filter: "proof_job_kills",
+        size: Size { option: "--kills", variable: "HALE_PROVE_KILLS", default: 1_000 },
+    },
 ];
 
 pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {

@@ -10,6 +10,7 @@ pub mod failure;
 pub mod fault;
 pub mod filter;
 pub mod id;
+pub mod kill;
 pub mod limits;
 pub mod meter;
 pub mod nearest;

@@ -1,10 +1,17 @@
 //! Processes that hale starts, signals and asks after.
 //!
-//! The only place of the project that starts a child. A process is known by its pid *and* its start time, so that a
+//! The only place of the project that starts a child; [`piped`] does it for jobs. A process is known by its pid *and* its start time, so that a
 //! pid that was given to a stranger meanwhile is noticed and never signalled.
 //! Leaves to others: when to start or end a worker (`hale-engine`, `hale up --detach`).
+//! Read next: [`crate::job`], programs under limits.
+
+pub(crate) mod piped;
+pub(crate) mod reap;
+pub(crate) mod stat;
+pub(crate) mod tree;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
+use stat::Stat;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -135,27 +142,10 @@ pub fn kill(pid: u32, start_time: u64, tell: Tell) -> Result<(), Error> {
 
 /// Whether the process with this pid and start time still runs. A zombie does not run.
 pub fn is_alive(pid: u32, start_time: u64) -> bool {
-    stat(pid).is_some_and(|stat| stat.start_time == start_time && !matches!(stat.state, 'Z' | 'X' | 'x'))
+    Stat::of(pid).is_some_and(|stat| stat.start_time == start_time && !stat.is_dead())
 }
 
 /// When the process started, in clock ticks since the machine did; with the pid it names one process of this boot.
 pub fn start_time(pid: u32) -> Option<u64> {
-    stat(pid).map(|stat| stat.start_time)
-}
-
-struct Stat {
-    state: char,
-    start_time: u64,
-}
-
-fn stat(pid: u32) -> Option<Stat> {
-    let line = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in brackets; it may hold spaces and brackets of its own.
-    let name_end = line.iter().rposition(|byte| *byte == b')')?;
-    let fields = std::str::from_utf8(line.get(name_end + 1..)?).ok()?;
-    let mut fields = fields.split_ascii_whitespace();
-    let state = fields.next()?.chars().next()?;
-    // The state is field 3, the start time field 22.
-    let start_time = fields.nth(18)?.parse().ok()?;
-    Some(Stat { state, start_time })
+    Stat::of(pid).map(|stat| stat.start_time)
 }

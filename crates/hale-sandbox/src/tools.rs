@@ -12,7 +12,7 @@ mod place;
 mod read;
 mod search;
 mod text;
-mod tree;
+pub(crate) mod tree;
 
 use crate::control::Control;
 use crate::error::{Error, shown};

@@ -7,6 +7,7 @@ mod faults;
 mod filters;
 mod ids;
 mod journal_samples;
+mod kills;
 mod limit_clock;
 mod log_lines;
 mod operations;

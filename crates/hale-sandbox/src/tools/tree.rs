@@ -13,43 +13,43 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// Relative to the granted folder's root.
-    pub(super) below: PathBuf,
+    pub(crate) below: PathBuf,
     /// 1 directly in the folder that is walked.
-    pub(super) depth: u64,
+    pub(crate) depth: u64,
     /// Of the entry itself: links are not followed.
-    pub(super) stat: Stat,
+    pub(crate) stat: Stat,
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Bounds {
-    pub(super) depth: u64,
-    pub(super) entries: u64,
+pub(crate) struct Bounds {
+    pub(crate) depth: u64,
+    pub(crate) entries: u64,
 }
 
 /// What the walk left out.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Left {
+pub(crate) struct Left {
     /// Entries seen.
-    pub(super) seen: u64,
+    pub(crate) seen: u64,
     /// Folders that could not be opened or read, or are hidden.
-    pub(super) unreadable: u64,
+    pub(crate) unreadable: u64,
     /// Folders at the depth bound, not entered.
-    pub(super) deeper: u64,
+    pub(crate) deeper: u64,
     /// Whether the bound on entries ended the walk.
-    pub(super) cut: bool,
+    pub(crate) cut: bool,
 }
 
 /// Whether the visitor wants more.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flow {
+pub(crate) enum Flow {
     On,
     Enough,
 }
 
 /// Walks in depth-first order. `start` must be a folder; failing to read it is an error, failing below is counted.
-pub(super) fn walk(
+pub(crate) fn walk(
     (folder, start): (&Folder, &Path),
     bounds: Bounds,
     ctl: &Control,

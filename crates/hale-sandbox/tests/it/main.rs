@@ -5,6 +5,7 @@
 mod bounds;
 mod escape;
 mod grants;
+mod jobs;
 mod list;
 mod place;
 mod processes;
