@@ -12,8 +12,8 @@ mod table;
 
 pub use apply::{Refused, accept, apply};
 pub use effect::{Effect, Level, Line};
-pub use event::{Event, Record};
-pub use state::{Cancel, Lease, Outcome, State, StateName, WaitOn};
+pub use event::{Answer, Event, Record};
+pub use state::{Awaits, Cancel, Lease, Outcome, State, StateName, Wait, WaitOn};
 pub use step::{Dispatch, Step, StepKind, StepResult, StepSpec, Usage};
 pub use table::transition_table;
 
@@ -61,6 +61,50 @@ pub enum Trigger {
     Cli,
     Retry,
     Probe,
+    /// A schedule's moment came.
+    Schedule,
+    /// A step of another run.
+    Child,
+    /// Taken out of the dead letters.
+    Redrive,
+    /// Again from one of another run's steps on.
+    Replay,
+}
+
+impl Trigger {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Trigger::Api => "api",
+            Trigger::Cli => "cli",
+            Trigger::Retry => "retry",
+            Trigger::Probe => "probe",
+            Trigger::Schedule => "schedule",
+            Trigger::Child => "child",
+            Trigger::Redrive => "redrive",
+            Trigger::Replay => "replay",
+        }
+    }
+}
+
+/// The queue of packs that name none.
+pub const DEFAULT_QUEUE: &str = "default";
+
+pub(crate) fn default_queue() -> Arc<str> {
+    Arc::from(DEFAULT_QUEUE)
+}
+
+pub(crate) fn is_default_queue(queue: &Arc<str>) -> bool {
+    queue.as_ref() == DEFAULT_QUEUE
+}
+
+/// The step of another run that a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    pub run: RunId,
+    /// The parent's step.
+    pub index: u32,
+    /// 1 for a child of a run that has no parent.
+    pub depth: u32,
 }
 
 /// Name and version of the pack that a run executes; fixed when the run is accepted.
@@ -83,6 +127,13 @@ pub struct Order {
     pub correlation: Arc<str>,
     pub traceparent: Option<Arc<str>>,
     pub retry_of: Option<RunId>,
+    /// Where it waits.
+    pub queue: Arc<str>,
+    /// For whom; none for the local user.
+    pub tenant: Option<Arc<str>>,
+    /// Not to be leased before this moment.
+    pub due: Option<Timestamp>,
+    pub parent: Option<Parent>,
 }
 
 /// One run as it stands. Changed by [`apply`] only.
@@ -98,6 +149,15 @@ pub struct Run {
     pub traceparent: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<RunId>,
+    #[serde(default = "default_queue", skip_serializing_if = "is_default_queue")]
+    pub queue: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Arc<str>>,
+    /// Not to be leased before this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
     pub submitted_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
@@ -123,6 +183,9 @@ pub struct Run {
     /// The root error, known from the first failed try on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// What the run waits for, while it waits for more than its next try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits: Option<Awaits>,
     pub state: State,
 }
 
@@ -145,6 +208,24 @@ impl Run {
             | State::Completing { lease, .. } => Some(*lease),
             State::Pending { .. } | State::Waiting { .. } | State::Ended { .. } => None,
         }
+    }
+
+    /// Waits for its time, not for its turn.
+    pub fn is_delayed(&self, now: Timestamp) -> bool {
+        matches!(self.state, State::Pending { .. })
+            && self.epoch == 0
+            && self.due.is_some_and(|due| due > now)
+    }
+
+    /// Why the run is a dead letter: it ended without success and by nobody's will, so somebody has to look. The
+    /// failure of a child is its parent's to handle, that of a probe nobody's.
+    pub fn dead_cause(&self) -> Option<&str> {
+        let State::Ended { outcome: Outcome::Failed { failure } | Outcome::Timeout { failure }, .. } =
+            &self.state
+        else {
+            return None;
+        };
+        (self.parent.is_none() && self.trigger != Trigger::Probe).then_some(failure.cause.as_str())
     }
 
     pub fn is_terminal(&self) -> bool {

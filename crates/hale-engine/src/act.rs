@@ -111,7 +111,7 @@ impl Desk {
     fn claimed(&mut self, worker: WorkerId, (n, claim): (u32, Claim), claimed: Vec<Claimed>) {
         let missing = n.saturating_sub(claimed.len() as u32);
         if missing > 0 {
-            tracing::warn!(event = "queue_drift", key = %claim.key, missing, "fewer runs were queued than counted");
+            tracing::warn!(event = "queue_drift", queue = %claim.line.queue, key = %claim.line.key, missing, "fewer runs were queued than counted");
             if let Some(state) = self.workers.get_mut(&worker) {
                 state.busy = state.busy.saturating_sub(missing);
             }
@@ -187,6 +187,8 @@ impl Desk {
                     tell(watchers, &Ended { run: run.clone(), output });
                 }
             }
+            Effect::TellParent { parent, index } => self.tell_parent((parent, index), run, output),
+            Effect::CancelChild(child) => self.cancel_child(child, run),
             // Counted and timed when it was decided.
             Effect::Enqueue { .. } | Effect::WakeAt(_) => {}
         }

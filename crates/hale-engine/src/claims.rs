@@ -27,7 +27,7 @@ impl Desk {
             return;
         }
         let now = self.now();
-        for claim in self.queue.next(free.min(CLAIMS_MAX)) {
+        for claim in self.queue.next(free.min(CLAIMS_MAX), |_| true, |_| true) {
             self.place(claim, now);
         }
     }
@@ -39,12 +39,12 @@ impl Desk {
             let n = worker.free().min(claim.n);
             worker.busy += n;
             claim.n -= n;
-            let part = hale_core::queue::Claim { key: claim.key.clone(), priority: claim.priority, n };
-            let op = Op::Claim { key: part.key.clone(), priority: part.priority, n, worker: id, at: now };
+            let part = hale_core::queue::Claim { line: claim.line.clone(), n };
+            let op = Op::Claim { from: part.line.clone(), n, worker: id, at: now };
             self.push(op, Act::Claimed { worker: id, n, claim: part });
         }
         if claim.n > 0 {
-            self.queue.added(&claim.key, claim.priority, u64::from(claim.n));
+            self.queue.added(&claim.line, u64::from(claim.n));
         }
     }
 }

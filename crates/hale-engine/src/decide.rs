@@ -9,6 +9,7 @@ use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::limits;
+use hale_core::queue::Line;
 use hale_core::run::{Event, Order, Record, Run, State, WaitOn, accept, event};
 use hale_core::time::Timestamp;
 use hale_store::{Idempotency, Insert, Op, WorkerRow};
@@ -80,7 +81,7 @@ impl Desk {
         match self.idle_worker() {
             // Nobody waits and a slot is free: the run is born leased, in the same commit.
             Some(worker) if self.queue.is_empty() => self.born_leased(&mut moved, worker, now),
-            _ => self.queue.added(&moved.run.key.clone(), moved.run.priority, 1),
+            _ => self.queue.added(&Line::of(&moved.run), 1),
         }
         let insert = Insert {
             run: moved.run.clone(),
@@ -194,7 +195,7 @@ impl Desk {
         match self.advance(&run, events, now) {
             Ok((op, moved)) => {
                 if matches!(run.state, State::Pending { .. }) {
-                    self.queue.removed(&run.key, run.priority, 1);
+                    self.queue.removed(&Line::of(&run), 1);
                 }
                 self.push(op, Act::Changed { reply, moved, retry: order.again() });
             }

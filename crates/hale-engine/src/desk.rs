@@ -12,7 +12,7 @@ use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::meter::Meters;
-use hale_core::queue::Queue;
+use hale_core::queue::{Line, Queue};
 use hale_core::run::{Effect, Event, Record, Run, event};
 use hale_core::time::Timestamp;
 use hale_store::{Op, Store, Update};
@@ -163,8 +163,9 @@ impl Desk {
             worker.busy = worker.busy.saturating_sub(1);
         }
         for effect in &moved.effects {
-            if let Effect::Enqueue { key, priority } = effect {
-                self.queue.added(key, *priority, 1);
+            if let Effect::Enqueue { queue, key, priority } = effect {
+                let line = Line { queue: queue.clone(), key: key.clone(), priority: *priority };
+                self.queue.added(&line, 1);
             }
         }
         let stays = run.lease().is_some() || matches!(run.state, hale_core::run::State::Waiting { .. });

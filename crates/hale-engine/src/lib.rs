@@ -13,6 +13,7 @@ mod desk;
 pub mod engine;
 pub mod evidence;
 pub mod facade;
+mod family;
 pub mod health;
 pub mod input;
 pub mod live;

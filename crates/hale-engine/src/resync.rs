@@ -5,7 +5,7 @@
 use crate::desk::{Active, Desk, WorkerState};
 use hale_core::id::RunId;
 use hale_core::limits;
-use hale_core::queue::Queue;
+use hale_core::queue::{Line, Queue};
 use hale_core::run::{Run, State};
 use hale_store::{WorkerKind, WorkerRow};
 
@@ -18,7 +18,7 @@ impl Desk {
         let now = self.now();
         self.queue = Queue::default();
         for row in self.store.queue()? {
-            self.queue.added(&row.key, row.priority, row.count);
+            self.queue.added(&row.line, row.count);
         }
         for id in self.active.keys().copied().collect::<Vec<_>>() {
             self.drop_timer(id);
@@ -41,7 +41,7 @@ impl Desk {
         for id in ids {
             self.set_timer(id, now);
         }
-        Ok(())
+        self.tell_lost_ends()
     }
 
     /// Worker processes of before may have outlived the server: their leases hold until they prove dead. What the
@@ -108,7 +108,7 @@ impl Desk {
                 self.drop_timer(run.id);
                 self.active.remove(&run.id);
             }
-            None => self.queue.removed(&run.key, run.priority, 1),
+            None => self.queue.removed(&Line::of(run), 1),
         }
     }
 

@@ -7,7 +7,7 @@
 use crate::desk::{Act, Desk};
 use hale_core::id::{RunId, WorkerId};
 use hale_core::limits;
-use hale_core::run::{Event, Run, State, WaitOn};
+use hale_core::run::{Answer, Awaits, Event, Run, State, Wait, WaitOn};
 use hale_core::time::{Millis, Timestamp};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -70,17 +70,26 @@ impl Desk {
         if until > now {
             return self.set_timer(run.id, now);
         }
-        match on {
-            WaitOn::Retry => self.move_by(run, Event::Woken, now),
-            WaitOn::Approval => {
-                self.move_by(run, Event::TimedOut { doing: "waiting for a decision".to_owned() }, now);
+        let timed_out = |doing: &str| Event::TimedOut { doing: doing.to_owned() };
+        let event = match (on, &run.awaits) {
+            (WaitOn::Retry, _) => Event::Woken,
+            (WaitOn::Timer, Some(awaits)) => Event::Awaited { index: awaits.index, answer: Answer::Fired },
+            (WaitOn::Approval, Some(Awaits { index, wait: Wait::Approval { .. }, .. })) => {
+                Event::Awaited { index: *index, answer: Answer::Expired }
             }
-        }
+            (WaitOn::Approval, _) => timed_out("waiting for a decision"),
+            (WaitOn::Child, _) => timed_out("waiting for a child run"),
+            (WaitOn::Timer, None) => timed_out("waiting for a moment"),
+        };
+        self.move_by(run, event, now);
     }
 
     fn time_out(&mut self, run: &Run, now: Timestamp) {
         let doing = match (&run.state, self.hub.doing(run.id)) {
-            (State::Waiting { .. }, _) => "waiting to retry".to_owned(),
+            (State::Waiting { on, .. }, _) => match &run.awaits {
+                Some(awaits) => format!("waiting for {} ({})", on.name(), awaits.name),
+                None => "waiting to retry".to_owned(),
+            },
             (_, Some(doing)) => {
                 let (kind, spent) = (doing.kind.name(), now.since(doing.since));
                 format!("waiting for {kind} {}, {spent} of {}", doing.name, run.limit)

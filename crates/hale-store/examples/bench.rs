@@ -7,10 +7,13 @@ use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::run::event::VERSION;
 use hale_core::run::{
-    Event, Order, PackRef, Priority, Record, Run, StateName, Step, StepKind, Trigger, accept, apply,
+    DEFAULT_QUEUE, Event, Order, PackRef, Priority, Record, Run, StateName, Step, StepKind, Trigger, accept,
+    apply,
 };
 use hale_core::time::{Millis, Timestamp};
-use hale_store::{Folder, Idempotency, Insert, ListFilter, Op, OpResult, Options, Sqlite, Store, Update};
+use hale_store::{
+    Folder, Idempotency, Insert, Line, ListFilter, Op, OpResult, Options, Sqlite, Store, Update,
+};
 use std::path::Path;
 use std::time::Instant;
 
@@ -36,6 +39,10 @@ impl Life {
             correlation: format!("{:032x}", chance).into(),
             traceparent: None,
             retry_of: None,
+            queue: DEFAULT_QUEUE.into(),
+            tenant: None,
+            due: None,
+            parent: None,
         };
         let (run, event, _) = accept(order, at);
         Self { run, records: vec![Record { v: VERSION, seq: 1, at, event }] }
@@ -239,7 +246,7 @@ fn claims(store: &Sqlite, runtime: &tokio::runtime::Runtime) {
     let mut claimed = 0;
     while claimed < 10_000 {
         let at = Timestamp(START + 10_000_000);
-        let claim = Op::Claim { key: "hello".into(), priority: Priority::Normal, n: 32, worker: WORKER, at };
+        let claim = Op::Claim { from: hello(), n: 32, worker: WORKER, at };
         let results = runtime.block_on(store.apply(vec![claim])).expect("a commit");
         let OpResult::Claimed(runs) = &results[0] else { break };
         if runs.is_empty() {
@@ -251,4 +258,9 @@ fn claims(store: &Sqlite, runtime: &tokio::runtime::Runtime) {
         "{claimed} claims of 32: {:.0} runs/s",
         f64::from(claimed as u32) / begun.elapsed().as_secs_f64()
     ));
+}
+
+/// The line of the runs of these tests.
+fn hello() -> Line {
+    Line { queue: DEFAULT_QUEUE.into(), key: "hello".into(), priority: Priority::Normal }
 }

@@ -24,10 +24,10 @@ pub use disk::{Disk, OsDisk};
 pub use error::Error;
 pub use folder::Folder;
 pub use memory::Memory;
-pub use op::{Claimed, Idempotency, Insert, Op, OpResult, Update};
+pub use op::{Claimed, Idempotency, Insert, Line, Op, OpResult, Update};
 pub use row::{
-    AuditFilter, AuditRow, Counts, Cursor, KeyRow, ListFilter, PackHead, PackRow, Page, Phase, Pruned,
-    QueueRow, Space, StoredRun, WorkerKind, WorkerRow,
+    AuditFilter, AuditRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed, KeyRow, ListFilter,
+    PackHead, PackRow, Page, Phase, Pruned, QueueRow, Space, StoredRun, WorkerKind, WorkerRow,
 };
 pub use sqlite::{Options, Sqlite};
 pub use store::Store;

@@ -9,13 +9,14 @@ mod write;
 use crate::blobs::{Blobs, MemoryBlobs};
 use crate::row::{error_code, holds_text};
 use crate::{
-    AuditFilter, AuditRow, Counts, Cursor, Error, Hash, KeyRow, ListFilter, Op, OpResult, PackHead, PackRow,
-    Page, Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
+    AuditFilter, AuditRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed, Error, Hash, KeyRow,
+    Line, ListFilter, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun,
+    WorkerRow,
 };
 use hale_core::id::{KeyId, RunId, WorkerId};
 use hale_core::port::Boxed;
 use hale_core::run::event::Artifact;
-use hale_core::run::{Priority, Record, Run, State, StateName};
+use hale_core::run::{Record, Run, State, StateName};
 use hale_core::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,11 +39,15 @@ struct Kept {
     keys: BTreeMap<KeyId, KeyRow>,
     workers: BTreeMap<WorkerId, WorkerRow>,
     audit: Vec<AuditRow>,
+    /// In the order of their deaths, each once.
+    dead: Vec<DeadRow>,
 }
 
 #[derive(Clone)]
 struct KeptRun {
     place: u64,
+    /// Waits for its time, not for its turn.
+    delayed: bool,
     run: Run,
     input: Arc<str>,
     output: Option<Arc<str>>,
@@ -66,6 +71,11 @@ struct KeptPack {
 }
 
 impl KeptRun {
+    /// Stands in its line.
+    fn waits(&self) -> bool {
+        matches!(self.run.state, State::Pending { .. }) && !self.delayed
+    }
+
     fn stored(&self) -> StoredRun {
         StoredRun {
             run: self.run.clone(),
@@ -158,17 +168,69 @@ impl Store for Memory {
 
     fn queue(&self) -> Result<Vec<QueueRow>, Error> {
         let kept = self.kept();
-        let mut rows: BTreeMap<(Arc<str>, Priority), Vec<&KeptRun>> = BTreeMap::new();
-        for waiting in kept.runs.values().filter(|kept| matches!(kept.run.state, State::Pending { .. })) {
-            rows.entry((waiting.run.key.clone(), waiting.run.priority)).or_default().push(waiting);
+        let mut rows: BTreeMap<Line, Vec<&KeptRun>> = BTreeMap::new();
+        for waiting in kept.runs.values().filter(|kept| kept.waits()) {
+            rows.entry(Line::of(&waiting.run)).or_default().push(waiting);
         }
-        let row = |((key, priority), runs): ((Arc<str>, Priority), Vec<&KeptRun>)| QueueRow {
-            key,
-            priority,
+        let row = |(line, runs): (Line, Vec<&KeptRun>)| QueueRow {
+            line,
             count: runs.len() as u64,
             oldest: runs.iter().min_by_key(|kept| kept.place).map(|kept| kept.run.submitted_at),
         };
         Ok(rows.into_iter().map(row).collect())
+    }
+
+    fn delayed(&self) -> Result<Delayed, Error> {
+        let kept = self.kept();
+        let delayed = kept.runs.values().filter(|kept| kept.delayed);
+        let next = delayed.clone().filter_map(|kept| kept.run.due).min();
+        Ok(Delayed { count: delayed.count() as u64, next })
+    }
+
+    fn peek(&self, line: &Line, limit: u32) -> Result<Vec<Run>, Error> {
+        let kept = self.kept();
+        let mut runs: Vec<&KeptRun> =
+            kept.runs.values().filter(|kept| kept.waits() && Line::of(&kept.run) == *line).collect();
+        runs.sort_by_key(|kept| kept.place);
+        Ok(runs.into_iter().take(limit as usize).map(|kept| kept.run.clone()).collect())
+    }
+
+    fn children(&self, parent: RunId) -> Result<Vec<Run>, Error> {
+        let kept = self.kept();
+        let is_child = |run: &&Run| run.parent.is_some_and(|known| known.run == parent);
+        Ok(kept.runs.values().map(|kept| &kept.run).filter(is_child).cloned().collect())
+    }
+
+    fn dead(&self, filter: &DeadFilter, limit: u32) -> Result<Vec<DeadRow>, Error> {
+        let kept = self.kept();
+        let place = |run: RunId| kept.runs.get(&run).map_or(0, |kept| kept.place + 1);
+        let after = filter.after.map_or(0, place);
+        let fits = |row: &&DeadRow| {
+            (filter.resolved || row.resolution.is_none())
+                && filter.cause.as_ref().is_none_or(|cause| row.cause == *cause)
+                && filter.pack.as_deref().is_none_or(|pack| row.pack.as_ref() == pack)
+                && filter.since.is_none_or(|since| row.at >= since)
+                && place(row.run) > after
+        };
+        let mut rows: Vec<DeadRow> = kept.dead.iter().filter(fits).cloned().collect();
+        rows.sort_by_key(|row| place(row.run));
+        rows.truncate(limit as usize);
+        Ok(rows)
+    }
+
+    fn dead_groups(&self) -> Result<Vec<DeadGroup>, Error> {
+        let kept = self.kept();
+        let mut groups: BTreeMap<String, DeadGroup> = BTreeMap::new();
+        for row in kept.dead.iter().filter(|row| row.resolution.is_none()) {
+            let fresh = || DeadGroup { cause: row.cause.clone(), count: 0, first: row.at, last: row.at };
+            let group = groups.entry(row.cause.clone()).or_insert_with(fresh);
+            group.count += 1;
+            group.first = group.first.min(row.at);
+            group.last = group.last.max(row.at);
+        }
+        let mut groups: Vec<DeadGroup> = groups.into_values().collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+        Ok(groups)
     }
 
     fn counts(&self, since: Timestamp) -> Result<Counts, Error> {
@@ -248,6 +310,7 @@ impl Store for Memory {
             .collect();
         let mut kept = self.kept();
         let dropped: Vec<KeptRun> = gone.iter().filter_map(|id| kept.runs.remove(id)).collect();
+        kept.dead.retain(|row| !gone.contains(&row.run));
         let named = |hash: &str| {
             kept.runs.values().any(|kept| kept.artifacts.values().any(|artifact| artifact.hash == hash))
         };

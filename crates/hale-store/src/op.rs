@@ -7,8 +7,9 @@
 use crate::row::{AuditRow, KeyRow, PackRow, WorkerRow};
 use crate::{Error, Hash};
 use hale_core::id::{RunId, WorkerId};
+pub use hale_core::queue::Line;
 use hale_core::run::event::Artifact;
-use hale_core::run::{Effect, Event, Priority, Record, Run};
+use hale_core::run::{Effect, Event, Record, Run};
 use hale_core::time::Timestamp;
 use std::sync::Arc;
 
@@ -19,8 +20,13 @@ pub enum Op {
     Insert(Box<Insert>),
     /// A run moves on. Answers `Done`, or `Conflict` with the stored sequence number.
     Update(Box<Update>),
-    /// Leases the oldest pending runs of one key and class to a worker and initialises them. Answers `Claimed`.
-    Claim { key: Arc<str>, priority: Priority, n: u32, worker: WorkerId, at: Timestamp },
+    /// Leases the oldest pending runs of one queue, key and class to a worker and initialises them. Answers
+    /// `Claimed`.
+    Claim { from: Line, n: u32, worker: WorkerId, at: Timestamp },
+    /// Lets delayed runs whose time has come wait for their turn, at most `n`. Answers `Ripened`.
+    Ripen { n: u32, at: Timestamp },
+    /// What became of a dead letter; none puts it back. `Conflict` when there is no such letter.
+    DeadResolve { run: RunId, resolution: Option<String>, by: String, at: Timestamp },
     /// A worker as it now is: the whole row.
     Worker(WorkerRow),
     /// A pack version. The same version with the same digest is `Done` again, with another one `Conflict`.
@@ -87,6 +93,11 @@ pub enum OpResult {
         seq: Option<u64>,
     },
     Claimed(Vec<Claimed>),
+    /// How many runs joined which line, and when the next delayed run is due.
+    Ripened {
+        ready: Vec<(Line, u64)>,
+        next: Option<Timestamp>,
+    },
     /// The disk is full: new work is refused, work in progress is still written.
     Full,
 }

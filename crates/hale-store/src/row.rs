@@ -5,8 +5,9 @@
 
 use hale_core::code::Code;
 use hale_core::id::{KeyId, OperationId, RunId, WorkerId};
+use hale_core::queue::Line;
 use hale_core::run::event::Artifact;
-use hale_core::run::{Outcome, Priority, Run, State, StateName};
+use hale_core::run::{Outcome, Run, State, StateName};
 use hale_core::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,14 +51,56 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
-/// Waiting runs of one key and class.
+/// Waiting runs of one queue, key and class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueRow {
-    pub key: Arc<str>,
-    pub priority: Priority,
+    pub line: Line,
     pub count: u64,
     /// When the run that is next was submitted.
     pub oldest: Option<Timestamp>,
+}
+
+/// Runs that wait for their time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delayed {
+    pub count: u64,
+    /// The moment at which the first of them is due.
+    pub next: Option<Timestamp>,
+}
+
+/// A run that ended without success and by nobody's will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadRow {
+    pub run: RunId,
+    pub at: Timestamp,
+    pub cause: String,
+    pub pack: Arc<str>,
+    pub queue: Arc<str>,
+    /// What became of it, by whom and when; none while it waits.
+    pub resolution: Option<String>,
+    pub resolved_at: Option<Timestamp>,
+    pub resolved_by: Option<String>,
+}
+
+/// Which dead letters to read; an empty filter takes all that wait.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadFilter {
+    pub cause: Option<String>,
+    pub pack: Option<String>,
+    pub since: Option<Timestamp>,
+    /// Also those that were redriven or discarded.
+    pub resolved: bool,
+    /// Only letters after this one, in the order of their deaths.
+    pub after: Option<RunId>,
+}
+
+/// Waiting dead letters of one cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadGroup {
+    pub cause: String,
+    pub count: u64,
+    pub first: Timestamp,
+    pub last: Timestamp,
 }
 
 /// States without a run are not in the maps.

@@ -16,6 +16,7 @@ mod read;
 mod rows;
 mod schema;
 mod upkeep;
+mod waiting;
 mod write;
 mod writer;
 
@@ -28,12 +29,13 @@ pub(crate) use rows::{SLOT_INPUT, SLOT_OUTPUT, slot};
 use self::open::Readers;
 use crate::blobs::{Blobs, FsBlobs};
 use crate::{
-    AuditFilter, AuditRow, Counts, Cursor, Error, Folder, KeyRow, ListFilter, Op, OpResult, PackHead,
-    PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
+    AuditFilter, AuditRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed, Error, Folder, KeyRow,
+    Line, ListFilter, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun,
+    WorkerRow,
 };
 use hale_core::id::RunId;
 use hale_core::port::Boxed;
-use hale_core::run::Record;
+use hale_core::run::{Record, Run};
 use hale_core::time::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -159,7 +161,27 @@ impl Store for Sqlite {
     }
 
     fn queue(&self) -> Result<Vec<QueueRow>, Error> {
-        self.readers.with(read::queue)
+        self.readers.with(waiting::queue)
+    }
+
+    fn delayed(&self) -> Result<Delayed, Error> {
+        self.readers.with(waiting::delayed)
+    }
+
+    fn peek(&self, line: &Line, limit: u32) -> Result<Vec<Run>, Error> {
+        self.readers.with(|conn| waiting::peek(conn, line, limit))
+    }
+
+    fn children(&self, parent: RunId) -> Result<Vec<Run>, Error> {
+        self.readers.with(|conn| waiting::children(conn, parent))
+    }
+
+    fn dead(&self, filter: &DeadFilter, limit: u32) -> Result<Vec<DeadRow>, Error> {
+        self.readers.with(|conn| waiting::dead(conn, filter, limit))
+    }
+
+    fn dead_groups(&self) -> Result<Vec<DeadGroup>, Error> {
+        self.readers.with(waiting::dead_groups)
     }
 
     fn counts(&self, since: Timestamp) -> Result<Counts, Error> {

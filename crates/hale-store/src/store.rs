@@ -7,12 +7,13 @@
 //! Read next: [`crate::op`].
 
 use crate::{
-    AuditFilter, AuditRow, Counts, Cursor, Error, KeyRow, ListFilter, Op, OpResult, PackHead, PackRow, Page,
-    Pruned, QueueRow, Space, StoredRun, WorkerRow,
+    AuditFilter, AuditRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed, Error, KeyRow,
+    ListFilter, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow, Space, StoredRun, WorkerRow,
 };
 use hale_core::id::RunId;
 use hale_core::port::Boxed;
-use hale_core::run::Record;
+use hale_core::queue::Line;
+use hale_core::run::{Record, Run};
 use hale_core::time::Timestamp;
 
 pub trait Store: Send + Sync {
@@ -31,6 +32,16 @@ pub trait Store: Send + Sync {
     fn active(&self) -> Result<Vec<StoredRun>, Error>;
     /// Waiting runs by key and class, from counters.
     fn queue(&self) -> Result<Vec<QueueRow>, Error>;
+    /// Runs that wait for their time.
+    fn delayed(&self) -> Result<Delayed, Error>;
+    /// The oldest runs of one line, at most `limit`, without taking them.
+    fn peek(&self, line: &Line, limit: u32) -> Result<Vec<Run>, Error>;
+    /// The children of a run, oldest first.
+    fn children(&self, parent: RunId) -> Result<Vec<Run>, Error>;
+    /// Dead letters in the order of their deaths, at most `limit`.
+    fn dead(&self, filter: &DeadFilter, limit: u32) -> Result<Vec<DeadRow>, Error>;
+    /// Waiting dead letters by cause, the most frequent first.
+    fn dead_groups(&self) -> Result<Vec<DeadGroup>, Error>;
     /// Runs by state now, and runs that ended since a moment.
     fn counts(&self, since: Timestamp) -> Result<Counts, Error>;
 

@@ -154,19 +154,48 @@ fn check_replay(stored: &StoredRun, records: &[Record], verified: &mut Verified)
 /// The run that a journal makes.
 fn replay(stored: &Run, records: &[Record]) -> Result<Run, String> {
     let Some((first, rest)) = records.split_first() else { return Err("its journal is empty".to_owned()) };
-    let Event::Accepted { pack, key, priority, limit, trigger, correlation, traceparent, retry_of } =
-        first.event.clone()
-    else {
-        return Err(format!("its journal begins with {}", first.event.name()));
-    };
-    let id = stored.id;
-    let order = Order { id, pack, key, priority, limit, trigger, correlation, traceparent, retry_of };
+    let order = order(stored.id, first.event.clone())?;
     let (accepted, _, _) = run::accept(order, first.at);
     rest.iter().try_fold(accepted, |run, record| {
         run::apply(&run, &record.event, record.at)
             .map(|(run, _)| run)
             .map_err(|refused| format!("record {}: {refused}", record.seq))
     })
+}
+
+/// What was asked for, as the first record says it.
+fn order(id: hale_core::id::RunId, first: Event) -> Result<Order, String> {
+    match first {
+        Event::Accepted {
+            pack,
+            key,
+            priority,
+            limit,
+            trigger,
+            correlation,
+            traceparent,
+            retry_of,
+            queue,
+            tenant,
+            due,
+            parent,
+        } => Ok(Order {
+            id,
+            pack,
+            key,
+            priority,
+            limit,
+            trigger,
+            correlation,
+            traceparent,
+            retry_of,
+            queue,
+            tenant,
+            due,
+            parent,
+        }),
+        other => Err(format!("its journal begins with {}", other.name())),
+    }
 }
 
 fn counters(conn: &Connection, verified: &mut Verified) -> Result<(), Error> {
@@ -180,11 +209,12 @@ fn counters(conn: &Connection, verified: &mut Verified) -> Result<(), Error> {
            SELECT pack, state, count FROM state_counts)",
     )?;
     let queues = difference(
-        "SELECT count(*) FROM (SELECT key, priority, count FROM queue_counts EXCEPT
-           SELECT key, priority, count(*) FROM runs WHERE state = 0 GROUP BY key, priority)",
+        "SELECT count(*) FROM (SELECT queue, key, priority, count FROM queue_counts EXCEPT
+           SELECT queue, key, priority, count(*) FROM runs WHERE state = 0 AND due IS NULL
+           GROUP BY queue, key, priority)",
     )? + difference(
-        "SELECT count(*) FROM (SELECT key, priority, count(*) FROM runs WHERE state = 0 GROUP BY key, priority EXCEPT
-           SELECT key, priority, count FROM queue_counts)",
+        "SELECT count(*) FROM (SELECT queue, key, priority, count(*) FROM runs WHERE state = 0 AND due IS NULL
+           GROUP BY queue, key, priority EXCEPT SELECT queue, key, priority, count FROM queue_counts)",
     )?;
     if states > 0 {
         verified.problem(format!("counters: {states} counts of runs by state are wrong"));

@@ -89,7 +89,7 @@ pub struct Manifest {
     pub temperature: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// The key under which its runs queue; none means the pack's name.
+    /// The named queue in which its runs wait; none means `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
     /// The class of its runs unless the caller says otherwise.

@@ -4,9 +4,12 @@
 //! The last arm refuses what does not fit, by name. [`super::transition_table`] prints every pair.
 //! Read next: `hale-engine/src/engine.rs`, which stores what is decided here and carries out the effects.
 
-use super::{Cancel, Effect, Event, Lease, Order, Outcome, Run, State, StateName, WaitOn};
+use super::{
+    Answer, Awaits, Cancel, Effect, Event, Lease, Order, Outcome, Run, State, StateName, Wait, WaitOn,
+};
 use crate::code::Code;
 use crate::failure::Failure;
+use crate::id::WorkerId;
 use crate::limits;
 use crate::retry::{Tried, Verdict};
 use crate::time::{Millis, Timestamp};
@@ -30,8 +33,20 @@ pub fn accept(order: Order, now: Timestamp) -> (Run, Event, Vec<Effect>) {
         correlation: order.correlation.clone(),
         traceparent: order.traceparent.clone(),
         retry_of: order.retry_of,
+        queue: order.queue.clone(),
+        tenant: order.tenant.clone(),
+        due: order.due,
+        parent: order.parent,
     };
-    let effects = vec![Effect::Enqueue { key: order.key.clone(), priority: order.priority }];
+    // What is not due yet is found by the store when its time comes.
+    let effects = match order.due {
+        Some(due) if due > now => vec![Effect::WakeAt(due)],
+        _ => vec![Effect::Enqueue {
+            queue: order.queue.clone(),
+            key: order.key.clone(),
+            priority: order.priority,
+        }],
+    };
     let run = Run {
         id: order.id,
         pack: order.pack,
@@ -41,6 +56,10 @@ pub fn accept(order: Order, now: Timestamp) -> (Run, Event, Vec<Effect>) {
         correlation: order.correlation,
         traceparent: order.traceparent,
         retry_of: order.retry_of,
+        queue: order.queue,
+        tenant: order.tenant,
+        due: order.due,
+        parent: order.parent,
         submitted_at: now,
         started_at: None,
         limit: order.limit,
@@ -53,6 +72,7 @@ pub fn accept(order: Order, now: Timestamp) -> (Run, Event, Vec<Effect>) {
         progress_at: now,
         cancel: None,
         failure: None,
+        awaits: None,
         state: State::Pending { since: now },
     };
     (run, event, effects)
@@ -74,8 +94,15 @@ fn table(run: &mut Run, event: &Event, now: Timestamp) -> Result<Vec<Effect>, Re
     let refused = Refused { state: run.state.name(), event: event.name() };
     let lease = run.lease();
     Ok(match (&run.state, event) {
+        // Recorded in every state, also after the end; the state stays as it is.
+        (_, Event::Fenced { worker, epoch, what }) => fenced(run, (*worker, *epoch), what),
+        (Waiting { on, .. }, _) => return waiting(run, *on, event, now).ok_or(refused),
         (Pending { .. }, Event::Leased { worker, epoch }) if *epoch == run.epoch + 1 => {
             leased(run, Lease { worker: *worker, epoch: *epoch }, now)
+        }
+        (Pending { .. }, Event::Forked { steps, .. }) if run.epoch == 0 && run.steps == 0 && dense(steps) => {
+            run.steps = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+            Vec::new()
         }
         (Initializing { lease, .. }, Event::Initialized) => running(run, *lease, now),
         (Running { .. }, Event::StepDispatched { .. }) => progress(run, now),
@@ -89,7 +116,11 @@ fn table(run: &mut Run, event: &Event, now: Timestamp) -> Result<Vec<Effect>, Re
             vec![Effect::info("step_completed", format!("Step {n}/{of} completed: {name}"))]
         }
         (Running { .. }, Event::StepFailed { .. }) => step_failed(run, event, now),
-        (Running { .. }, Event::Parked { name, .. }) => park(run, name, now),
+        (Running { .. }, Event::Parked { index, name }) => park(run, (*index, name), now),
+        (Running { .. }, Event::Awaiting { index, name, wait, until, .. }) if *index == run.steps => {
+            let awaits = Awaits { index: *index, name: name.clone(), wait: wait.clone() };
+            awaiting(run, awaits, *until, now)
+        }
         (Running { lease, .. }, Event::Completing { .. }) => {
             run.progress_at = now;
             run.state = Completing { since: now, lease: *lease };
@@ -104,10 +135,9 @@ fn table(run: &mut Run, event: &Event, now: Timestamp) -> Result<Vec<Effect>, Re
         {
             cancelled(run, now)
         }
-        (
-            Initializing { .. } | Running { .. } | Completing { .. } | Waiting { .. },
-            Event::TimedOut { doing },
-        ) => timed_out(run, doing, now),
+        (Initializing { .. } | Running { .. } | Completing { .. }, Event::TimedOut { doing }) => {
+            timed_out(run, doing, now)
+        }
         (
             Initializing { lease, .. } | Running { lease, .. } | Completing { lease, .. },
             Event::LeaseLost { worker, epoch, why },
@@ -116,32 +146,39 @@ fn table(run: &mut Run, event: &Event, now: Timestamp) -> Result<Vec<Effect>, Re
             Initializing { lease, .. } | Running { lease, .. } | Completing { lease, .. },
             Event::Released { worker, epoch },
         ) if lease.worker == *worker && lease.epoch == *epoch => requeue(run, now),
-        (Waiting { on: WaitOn::Retry, .. }, Event::Woken) => requeue(run, now),
-        (Waiting { on: WaitOn::Approval, .. }, Event::Resolved { .. }) => requeue(run, now),
-        (Pending { .. } | Waiting { .. }, Event::CancelAsked { by, reason }) => {
-            run.cancel = Some(Cancel { by: by.clone(), at: now, reason: reason.clone() });
-            cancelled(run, now)
-        }
+        (Pending { .. }, Event::CancelAsked { by, reason }) => cancelled_by(run, (by, reason), now),
         (Initializing { .. } | Running { .. } | Completing { .. }, Event::CancelAsked { by, reason }) => {
             run.cancel.get_or_insert_with(|| Cancel { by: by.clone(), at: now, reason: reason.clone() });
             lease.map(|Lease { worker, epoch }| Effect::StopWork { worker, epoch }).into_iter().collect()
         }
-        // Recorded in every state, also after the end; the state stays as it is.
-        (_, Event::Fenced { worker, epoch, what }) => {
-            let text =
-                format!("Write refused: {what} by {worker} under epoch {epoch}, the run is at {}", run.epoch);
-            vec![Effect::warn("write_fenced", text)]
+        (Pending { .. } | Initializing { .. } | Running { .. } | Completing { .. } | Ended { .. }, _) => {
+            return Err(refused);
         }
-        (
-            Pending { .. }
-            | Initializing { .. }
-            | Running { .. }
-            | Waiting { .. }
-            | Completing { .. }
-            | Ended { .. },
-            _,
-        ) => return Err(refused),
     })
+}
+
+/// What a waiting run takes; none for what it refuses.
+fn waiting(run: &mut Run, on: WaitOn, event: &Event, now: Timestamp) -> Option<Vec<Effect>> {
+    match (on, event) {
+        (WaitOn::Retry, Event::Woken) => Some(requeue(run, now)),
+        (WaitOn::Approval, Event::Resolved { .. }) if is_parked(run) => Some(requeue(run, now)),
+        (_, Event::Awaited { index, answer }) if answers(run.awaits.as_ref(), *index, answer) => {
+            Some(requeue(run, now))
+        }
+        (_, Event::TimedOut { doing }) => Some(timed_out(run, doing, now)),
+        (_, Event::CancelAsked { by, reason }) => Some(cancelled_by(run, (by, reason), now)),
+        _ => None,
+    }
+}
+
+fn fenced(run: &Run, (worker, epoch): (WorkerId, u64), what: &str) -> Vec<Effect> {
+    let text = format!("Write refused: {what} by {worker} under epoch {epoch}, the run is at {}", run.epoch);
+    vec![Effect::warn("write_fenced", text)]
+}
+
+fn cancelled_by(run: &mut Run, (by, reason): (&String, &Option<String>), now: Timestamp) -> Vec<Effect> {
+    run.cancel = Some(Cancel { by: by.clone(), at: now, reason: reason.clone() });
+    cancelled(run, now)
 }
 
 fn leased(run: &mut Run, lease: Lease, now: Timestamp) -> Vec<Effect> {
@@ -223,12 +260,71 @@ fn failed_line(failure: &Failure) -> String {
     }
 }
 
-fn park(run: &mut Run, name: &str, now: Timestamp) -> Vec<Effect> {
+fn dense(steps: &[super::Step]) -> bool {
+    steps.iter().enumerate().all(|(place, step)| step.index as usize == place)
+}
+
+fn is_parked(run: &Run) -> bool {
+    run.awaits.as_ref().is_none_or(|awaits| awaits.wait == Wait::Parked)
+}
+
+/// Whether the answer is one to what the run waits for in this step.
+fn answers(awaits: Option<&Awaits>, index: u32, answer: &Answer) -> bool {
+    let Some(awaits) = awaits.filter(|awaits| awaits.index == index) else { return false };
+    match (&awaits.wait, answer) {
+        (Wait::Timer, Answer::Fired)
+        | (Wait::Approval { .. }, Answer::Approved { .. } | Answer::Denied { .. } | Answer::Expired) => true,
+        (Wait::Child { run }, Answer::Child { run: ended, .. }) => run == ended,
+        _ => false,
+    }
+}
+
+/// The run gives back its slot and its lease until what it waits for comes.
+fn awaiting(run: &mut Run, awaits: Awaits, until: Timestamp, now: Timestamp) -> Vec<Effect> {
+    if run.cancel.is_some() {
+        let mut effects = abandoned(&awaits);
+        effects.extend(cancelled(run, now));
+        return effects;
+    }
+    run.progress_at = now;
+    let deadline = run.deadline().unwrap_or(until);
+    if awaits.wait == Wait::Timer && until > deadline {
+        let (wait, left) = (until.since(now), deadline.since(now));
+        let message = format!("begin to wait {wait}: the run's limit of {} leaves {left}", run.limit);
+        let failure = Failure::new(Code::E003, "run.wait_too_long", "engine", message);
+        return end(run, Outcome::Failed { failure }, now);
+    }
+    let on = awaits.wait.on();
+    if on == WaitOn::Approval {
+        // The clock stands while a person thinks.
+        stop_clock_at(run, now);
+    }
+    let text = match &awaits.wait {
+        Wait::Timer => format!("Waiting {} ({})", until.since(now), awaits.name),
+        Wait::Child { run } => format!("Waiting for {run} ({})", awaits.name),
+        Wait::Approval { question, .. } => format!("Waiting for approval: {question}"),
+        Wait::Parked => format!("Parked: {}", awaits.name),
+    };
+    run.awaits = Some(awaits);
+    run.state = State::Waiting { since: now, on, until };
+    vec![Effect::info("waiting", text), Effect::WakeAt(until)]
+}
+
+/// What a wait that nobody continues leaves behind.
+fn abandoned(awaits: &Awaits) -> Vec<Effect> {
+    match awaits.wait {
+        Wait::Child { run } => vec![Effect::CancelChild(run)],
+        _ => Vec::new(),
+    }
+}
+
+fn park(run: &mut Run, (index, name): (u32, &str), now: Timestamp) -> Vec<Effect> {
     if run.cancel.is_some() {
         return cancelled(run, now);
     }
     // The clock stands while a person thinks.
     stop_clock(run, now);
+    run.awaits = Some(Awaits { index, name: name.to_owned(), wait: Wait::Parked });
     run.state = State::Waiting { since: now, on: WaitOn::Approval, until: now + limits::RUN_TIMEOUT_MAX };
     let text = format!("Step {name} was in flight at a crash and must not be repeated: a person decides");
     vec![Effect::warn("parked", text), Effect::WakeAt(now + limits::RUN_TIMEOUT_MAX)]
@@ -267,13 +363,18 @@ fn requeue(run: &mut Run, now: Timestamp) -> Vec<Effect> {
         return cancelled(run, now);
     }
     stop_clock(run, now);
+    run.awaits = None;
     run.state = State::Pending { since: now };
-    vec![Effect::Enqueue { key: run.key.clone(), priority: run.priority }]
+    vec![Effect::Enqueue { queue: run.queue.clone(), key: run.key.clone(), priority: run.priority }]
 }
 
 /// A dead worker's time counts until its last sign of progress, a waiting run's until now.
 fn stop_clock(run: &mut Run, now: Timestamp) {
     let until = if matches!(run.state, State::Waiting { .. }) { now } else { run.progress_at };
+    stop_clock_at(run, until);
+}
+
+fn stop_clock_at(run: &mut Run, until: Timestamp) {
     if let Some(from) = run.clock_from.take() {
         run.spent = run.spent + until.since(from);
     }
@@ -302,8 +403,11 @@ fn end(run: &mut Run, outcome: Outcome, now: Timestamp) -> Vec<Effect> {
         run.failure = Some(failure.clone());
     }
     let name = outcome.name();
+    let mut effects = vec![line, Effect::Ended(name)];
+    effects.extend(run.awaits.take().iter().flat_map(abandoned));
+    effects.extend(run.parent.map(|parent| Effect::TellParent { parent: parent.run, index: parent.index }));
     run.state = State::Ended { at: now, outcome };
-    vec![line, Effect::Ended(name)]
+    effects
 }
 
 /// One decimal, as the guides' line has it: `45.2s`.

@@ -3,20 +3,24 @@
 //! Read next: [`super::apply`].
 
 use super::{Priority, StateName};
-use crate::id::WorkerId;
+use crate::id::{RunId, WorkerId};
 use crate::time::Timestamp;
 use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// The run waits in the queue.
-    Enqueue { key: Arc<str>, priority: Priority },
+    Enqueue { queue: Arc<str>, key: Arc<str>, priority: Priority },
     /// The worker must drop the run at once.
     StopWork { worker: WorkerId, epoch: u64 },
     /// Look at the run again at this moment.
     WakeAt(Timestamp),
     /// The run has ended: tell who waits.
     Ended(StateName),
+    /// The run that this one was a step of hears of the end.
+    TellParent { parent: RunId, index: u32 },
+    /// Nobody waits for this child run any more.
+    CancelChild(RunId),
     /// A line for the log.
     Log(Line),
 }

@@ -4,7 +4,7 @@
 //! and must decode (`tests/it/journal_samples.rs`).
 //! Read next: [`super::apply`].
 
-use super::{PackRef, Priority, Step, StepKind, Trigger};
+use super::{PackRef, Parent, Priority, StateName, Step, StepKind, Trigger, Wait};
 use crate::failure::Failure;
 use crate::id::{RunId, WorkerId};
 use crate::retry::Policy;
@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Version of the shapes below, stored with every record.
-pub const VERSION: u32 = 1;
+/// Version of the shapes below, stored with every record. 2 added queues, due times, parents and waits; version 1
+/// reads as it is.
+pub const VERSION: u32 = 2;
 
 /// One line of a run's journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,35 @@ pub struct Artifact {
     pub media_type: String,
 }
 
+/// What came of a wait.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// The moment has come.
+    Fired,
+    /// The child run has ended.
+    Child {
+        run: RunId,
+        outcome: StateName,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Value>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Box<Failure>>,
+    },
+    Approved {
+        by: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    Denied {
+        by: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Nobody decided in time.
+    Expired,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
@@ -52,6 +82,20 @@ pub enum Event {
         traceparent: Option<Arc<str>>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_of: Option<RunId>,
+        #[serde(default = "super::default_queue", skip_serializing_if = "super::is_default_queue")]
+        queue: Arc<str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tenant: Option<Arc<str>>,
+        /// Not to be leased before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<Parent>,
+    },
+    /// The first steps are those of another run: they are not executed again.
+    Forked {
+        from: RunId,
+        steps: Vec<Step>,
     },
     /// A worker took the lease.
     Leased {
@@ -93,6 +137,19 @@ pub enum Event {
     Parked {
         index: u32,
         name: String,
+    },
+    /// A step waits for something that needs no worker, at most until `until`.
+    Awaiting {
+        index: u32,
+        kind: StepKind,
+        name: String,
+        wait: Wait,
+        until: Timestamp,
+    },
+    /// What the step waited for has come; the worker that takes the run next ends the step with it.
+    Awaited {
+        index: u32,
+        answer: Answer,
     },
     /// A person said what became of the parked step.
     Resolved {
@@ -147,6 +204,7 @@ impl Event {
     pub const fn name(&self) -> &'static str {
         match self {
             Event::Accepted { .. } => "accepted",
+            Event::Forked { .. } => "forked",
             Event::Leased { .. } => "leased",
             Event::Initialized => "initialized",
             Event::StepDispatched { .. } => "step_dispatched",
@@ -154,6 +212,8 @@ impl Event {
             Event::StepFailed { .. } => "step_failed",
             Event::StageCompleted { .. } => "stage_completed",
             Event::Parked { .. } => "parked",
+            Event::Awaiting { .. } => "awaiting",
+            Event::Awaited { .. } => "awaited",
             Event::Resolved { .. } => "resolved",
             Event::Woken => "woken",
             Event::CancelAsked { .. } => "cancel_asked",

@@ -4,10 +4,11 @@
 //! Read next: [`super::event`].
 
 use crate::failure::Failure;
-use crate::id::WorkerId;
+use crate::id::{RunId, WorkerId};
 use crate::limits;
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The right of one worker incarnation to advance one run. How long it lasts is known of the worker, which renews
 /// all its leases with one heartbeat.
@@ -32,8 +33,60 @@ pub struct Cancel {
 pub enum WaitOn {
     /// A failed step is tried again at `until`.
     Retry,
-    /// A person must say what became of a step that was in flight at a crash and must not be repeated.
+    /// A person decides: whether a deed may be done, or what became of a step that was in flight at a crash and must
+    /// not be repeated. [`Awaits`] says which.
     Approval,
+    /// A moment, at `until`.
+    Timer,
+    /// The end of a child run.
+    Child,
+}
+
+/// What exactly a waiting run waits for, with all that its waker and a reader need.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "for", rename_all = "snake_case")]
+pub enum Wait {
+    Timer,
+    Child {
+        run: RunId,
+    },
+    /// `question` for the person, `effect` the exact deed that a yes allows.
+    Approval {
+        question: String,
+        effect: Value,
+    },
+    /// What became of a step that was in flight at a crash.
+    Parked,
+}
+
+impl Wait {
+    pub const fn on(&self) -> WaitOn {
+        match self {
+            Wait::Timer => WaitOn::Timer,
+            Wait::Child { .. } => WaitOn::Child,
+            Wait::Approval { .. } | Wait::Parked => WaitOn::Approval,
+        }
+    }
+}
+
+/// The step that a waiting run stands in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Awaits {
+    pub index: u32,
+    pub name: String,
+    #[serde(flatten)]
+    pub wait: Wait,
+}
+
+impl WaitOn {
+    pub const fn name(self) -> &'static str {
+        match self {
+            WaitOn::Retry => "retry",
+            WaitOn::Approval => "approval",
+            WaitOn::Timer => "timer",
+            WaitOn::Child => "child",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

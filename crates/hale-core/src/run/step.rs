@@ -17,6 +17,16 @@ pub enum StepKind {
     Tool,
     /// A step of an `echo` pack.
     Echo,
+    /// A run of another pack.
+    Child,
+    /// A wait until a moment.
+    Timer,
+    /// A person's consent to a deed.
+    Approval,
+    /// A program of a `job` pack.
+    Job,
+    /// A call of a remote arm.
+    Arm,
 }
 
 impl StepKind {
@@ -25,6 +35,11 @@ impl StepKind {
             StepKind::Model => "model",
             StepKind::Tool => "tool",
             StepKind::Echo => "echo",
+            StepKind::Child => "child",
+            StepKind::Timer => "timer",
+            StepKind::Approval => "approval",
+            StepKind::Job => "job",
+            StepKind::Arm => "arm",
         }
     }
 }

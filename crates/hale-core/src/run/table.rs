@@ -10,6 +10,7 @@ use serde_json::Value;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const WORKER: WorkerId = WorkerId(7);
+const CHILD: RunId = RunId(2);
 
 fn sample_run() -> Run {
     let text = |text: &str| -> Arc<str> { Arc::from(text) };
@@ -23,6 +24,10 @@ fn sample_run() -> Run {
         correlation: text("c"),
         traceparent: None,
         retry_of: None,
+        queue: text(DEFAULT_QUEUE),
+        tenant: None,
+        due: None,
+        parent: None,
     };
     accept(order, NOW).0
 }
@@ -40,12 +45,23 @@ fn states() -> Vec<(&'static str, Run)> {
         run.state = state;
         run
     };
+    let waiting = |wait: Wait| {
+        let mut run = with(State::Waiting { since: NOW, on: wait.on(), until: NOW });
+        run.awaits = Some(Awaits { index: 0, name: "step".to_owned(), wait });
+        run
+    };
     vec![
         ("PENDING", with(State::Pending { since: NOW })),
         ("INITIALIZING", with(State::Initializing { since: NOW, lease })),
         ("RUNNING", with(State::Running { since: NOW, lease })),
         ("RUNNING (waits: retry)", with(State::Waiting { since: NOW, on: WaitOn::Retry, until: NOW })),
-        ("RUNNING (waits: approval)", with(State::Waiting { since: NOW, on: WaitOn::Approval, until: NOW })),
+        ("RUNNING (waits: parked)", waiting(Wait::Parked)),
+        (
+            "RUNNING (waits: approval)",
+            waiting(Wait::Approval { question: "?".to_owned(), effect: Value::Null }),
+        ),
+        ("RUNNING (waits: timer)", waiting(Wait::Timer)),
+        ("RUNNING (waits: child)", waiting(Wait::Child { run: CHILD })),
         ("COMPLETING", with(State::Completing { since: NOW, lease })),
         ("COMPLETED", with(ended(Outcome::Completed))),
         ("FAILED", with(ended(Outcome::Failed { failure: failure.clone() }))),
@@ -70,7 +86,9 @@ fn events() -> Vec<Event> {
         is_error: false,
     };
     let (name, kind) = ("step".to_owned(), StepKind::Tool);
+    let child = Answer::Child { run: CHILD, outcome: StateName::Completed, output: None, failure: None };
     vec![
+        Event::Forked { from: CHILD, steps: Vec::new() },
         Event::Leased { worker, epoch: 1 },
         Event::Initialized,
         Event::StepDispatched { index: 0, attempt: 1, kind, name: name.clone(), policy: Dispatch::Park },
@@ -86,7 +104,11 @@ fn events() -> Vec<Event> {
             chance: 0,
         },
         Event::StageCompleted { n: 1, of: 3, name: name.clone() },
-        Event::Parked { index: 0, name },
+        Event::Parked { index: 0, name: name.clone() },
+        Event::Awaiting { index: 0, kind: StepKind::Timer, name, wait: Wait::Timer, until: NOW },
+        Event::Awaited { index: 0, answer: Answer::Fired },
+        Event::Awaited { index: 0, answer: child },
+        Event::Awaited { index: 0, answer: Answer::Approved { by: "ada".to_owned(), reason: None } },
         Event::Resolved { by: "ada".to_owned() },
         Event::Woken,
         Event::CancelAsked { by: "ada".to_owned(), reason: None },
@@ -101,10 +123,23 @@ fn events() -> Vec<Event> {
     ]
 }
 
+/// The event's name, with what it answers where that decides.
+fn told(event: &Event) -> &'static str {
+    match event {
+        Event::Awaited { answer: Answer::Fired, .. } => "awaited (timer)",
+        Event::Awaited { answer: Answer::Child { .. }, .. } => "awaited (child)",
+        Event::Awaited { .. } => "awaited (person)",
+        other => other.name(),
+    }
+}
+
 fn shown(run: &Run) -> String {
     match &run.state {
         State::Waiting { on: WaitOn::Retry, .. } => "RUNNING (waits: retry)".to_owned(),
-        State::Waiting { on: WaitOn::Approval, .. } => "RUNNING (waits: approval)".to_owned(),
+        State::Waiting { .. } if run.awaits.as_ref().is_some_and(|awaits| awaits.wait == Wait::Parked) => {
+            "RUNNING (waits: parked)".to_owned()
+        }
+        State::Waiting { on, .. } => format!("RUNNING (waits: {})", on.name()),
         state => state.name().name().to_owned(),
     }
 }
@@ -117,6 +152,8 @@ fn effects_shown(effects: &[Effect]) -> String {
             Effect::StopWork { .. } => "stop work".to_owned(),
             Effect::WakeAt(_) => "wake".to_owned(),
             Effect::Ended(_) => "tell".to_owned(),
+            Effect::TellParent { .. } => "tell parent".to_owned(),
+            Effect::CancelChild(_) => "cancel child".to_owned(),
             Effect::Log(line) => format!("log {}", line.event),
         })
         .collect();
@@ -138,9 +175,9 @@ pub fn transition_table() -> String {
             match apply(&run, &event, NOW) {
                 Ok((next, effects)) => {
                     let (to, effects) = (shown(&next), effects_shown(&effects));
-                    text.push_str(&format!("{from:<26} --{:<16}-> {to}{effects}\n", event.name()));
+                    text.push_str(&format!("{from:<26} --{:<16}-> {to}{effects}\n", told(&event)));
                 }
-                Err(_) => refused.push(event.name()),
+                Err(_) => refused.push(told(&event)),
             }
         }
         text.push_str(&format!("{from:<26} refuses {}\n\n", refused.join(", ")));

@@ -7,7 +7,8 @@ use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::retry::{Policy, RetryClass};
 use hale_core::run::{
-    Dispatch, Effect, Event, Level, Order, PackRef, Priority, Run, Step, StepKind, Trigger, accept, apply,
+    DEFAULT_QUEUE, Dispatch, Effect, Event, Level, Order, PackRef, Priority, Run, Step, StepKind, Trigger,
+    accept, apply,
 };
 use hale_core::time::{Millis, Timestamp};
 use serde_json::Value;
@@ -31,6 +32,10 @@ pub fn order(limit: Millis) -> Order {
         correlation: "corr-1".into(),
         traceparent: None,
         retry_of: None,
+        queue: DEFAULT_QUEUE.into(),
+        tenant: None,
+        due: None,
+        parent: None,
     }
 }
 

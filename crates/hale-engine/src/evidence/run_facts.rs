@@ -6,7 +6,7 @@
 use crate::live::Doing;
 use hale_core::limits;
 use hale_core::pack::Manifest;
-use hale_core::run::{Event, Outcome, Record, Run, State, Step, StepKind, WaitOn};
+use hale_core::run::{Event, Outcome, Record, Run, State, Step, StepKind, Wait, WaitOn};
 use hale_core::time::{Millis, Timestamp};
 use hale_playbooks::Verdict;
 use hale_playbooks::evidence::Builder;
@@ -20,6 +20,7 @@ pub struct RunFacts {
     pub time_queue: Millis,
     pub time_model: Millis,
     pub time_tools: Millis,
+    pub time_waits: Millis,
     pub slowest_model_call: Millis,
     pub turns: u32,
     pub tool_calls: u32,
@@ -117,8 +118,8 @@ impl RunFacts {
     fn begun(&mut self, kind: StepKind) {
         match kind {
             StepKind::Model => self.turns += 1,
-            StepKind::Tool => self.tool_calls += 1,
-            StepKind::Echo => {}
+            StepKind::Tool | StepKind::Job | StepKind::Arm => self.tool_calls += 1,
+            StepKind::Echo | StepKind::Child | StepKind::Timer | StepKind::Approval => {}
         }
     }
 
@@ -141,21 +142,26 @@ impl RunFacts {
                 self.time_model = self.time_model + took;
                 self.slowest_model_call = self.slowest_model_call.max(took);
             }
-            StepKind::Tool => self.time_tools = self.time_tools + took,
+            StepKind::Tool | StepKind::Job | StepKind::Arm => self.time_tools = self.time_tools + took,
+            StepKind::Child | StepKind::Timer | StepKind::Approval => {
+                self.time_waits = self.time_waits + took
+            }
             StepKind::Echo => {}
         }
     }
 
     /// Where the time went.
     pub fn time(&self) -> BTreeMap<String, Millis> {
-        let known = self.time_queue + self.time_model + self.time_tools;
+        let known = self.time_queue + self.time_model + self.time_tools + self.time_waits;
         let parts = [
             ("queue", self.time_queue),
             ("model", self.time_model),
             ("tools", self.time_tools),
+            ("waits", self.time_waits),
             ("other", self.age.saturating_sub(known)),
         ];
-        parts.into_iter().map(|(name, time)| (name.to_owned(), time)).collect()
+        let spent = parts.into_iter().filter(|(name, time)| *name != "waits" || *time > Millis(0));
+        spent.map(|(name, time)| (name.to_owned(), time)).collect()
     }
 
     pub(super) fn fill(&self, builder: Builder) -> Builder {
@@ -204,7 +210,12 @@ pub fn waiting_on(run: &Run, doing: Option<&Doing>) -> String {
     match &run.state {
         State::Pending { .. } => "worker".to_owned(),
         State::Waiting { on: WaitOn::Retry, .. } => "timer".to_owned(),
+        State::Waiting { on: WaitOn::Timer, .. } => "timer".to_owned(),
         State::Waiting { on: WaitOn::Approval, .. } => "approval".to_owned(),
+        State::Waiting { on: WaitOn::Child, .. } => match run.awaits.as_ref().map(|awaits| &awaits.wait) {
+            Some(Wait::Child { run }) => format!("run:{run}"),
+            _ => "run".to_owned(),
+        },
         State::Running { .. } => match doing {
             Some(Doing { kind: StepKind::Model, name, .. }) => {
                 format!("provider:{}", name.split_once('/').map_or(&**name, |(provider, _)| provider))
@@ -224,7 +235,15 @@ pub fn says(run: &Run, (facts, verdict, now): (&RunFacts, &Verdict, Timestamp)) 
         State::Waiting { on: WaitOn::Retry, until, .. } => {
             format!("run {id} waits {} to retry a failed step", until.since(now))
         }
-        State::Waiting { .. } => format!("run {id} waits for a decision: hale runs resolve {id} --as retry"),
+        State::Waiting { on: WaitOn::Timer, until, .. } => {
+            format!("run {id} sleeps {} more", until.since(now))
+        }
+        State::Waiting { on: WaitOn::Child, .. } => {
+            format!("run {id} waits for its child, {}", facts.waiting_on)
+        }
+        State::Waiting { on: WaitOn::Approval, .. } => {
+            format!("run {id} waits for a decision: hale runs resolve {id} --as retry")
+        }
         State::Ended { outcome: Outcome::Completed, .. } => {
             format!("run {id} completed in {spent}: nothing is wrong")
         }

@@ -12,7 +12,8 @@ use hale_core::filter::Filter;
 use hale_core::id::RunId;
 use hale_core::limits;
 use hale_core::pack::Manifest;
-use hale_core::run::{Order, Record, Run, Trigger};
+use hale_core::queue::key_of;
+use hale_core::run::{DEFAULT_QUEUE, Order, Record, Run, Trigger};
 use hale_core::time::{Millis, Timestamp};
 use hale_store::{Cursor, Idempotency, ListFilter, Page, StoredRun};
 use std::sync::Arc;
@@ -87,7 +88,11 @@ impl Engine {
         Ok(Order {
             id: RunId::mint(self.now(), chance()),
             pack: manifest.pack_ref(),
-            key: manifest.queue.as_deref().unwrap_or(&manifest.name).into(),
+            queue: manifest.queue.as_deref().unwrap_or(DEFAULT_QUEUE).into(),
+            key: key_of(None, &manifest.name),
+            tenant: None,
+            due: None,
+            parent: None,
             priority: submit.priority.unwrap_or(manifest.priority),
             limit,
             trigger: caller.trigger,

@@ -12,8 +12,9 @@ use hale_gateway::provider::{ChatReply, ChatRequest, Finish, OnChunk, Provider, 
 use hale_gateway::secret::Secrets;
 use hale_gateway::{Error, Gateway};
 use hale_store::{
-    AuditFilter, AuditRow, Counts, Cursor, KeyRow, ListFilter, Memory, MemoryBlobs, Op, OpResult, PackHead,
-    PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
+    AuditFilter, AuditRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed, KeyRow, Line, ListFilter,
+    Memory, MemoryBlobs, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun,
+    WorkerRow,
 };
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -82,6 +83,21 @@ impl Store for Kept {
     }
     fn queue(&self) -> Read<Vec<QueueRow>> {
         self.inner.queue()
+    }
+    fn delayed(&self) -> Read<Delayed> {
+        self.inner.delayed()
+    }
+    fn peek(&self, line: &Line, limit: u32) -> Read<Vec<Run>> {
+        self.inner.peek(line, limit)
+    }
+    fn children(&self, parent: RunId) -> Read<Vec<Run>> {
+        self.inner.children(parent)
+    }
+    fn dead(&self, filter: &DeadFilter, limit: u32) -> Read<Vec<DeadRow>> {
+        self.inner.dead(filter, limit)
+    }
+    fn dead_groups(&self) -> Read<Vec<DeadGroup>> {
+        self.inner.dead_groups()
     }
     fn counts(&self, since: Timestamp) -> Read<Counts> {
         self.looks.fetch_add(1, Ordering::Relaxed);

@@ -5,10 +5,11 @@
 
 use super::{Kept, KeptRun, Promise};
 use crate::op::named;
-use crate::{Claimed, Error, Insert, Op, OpResult, PackRow, Update, claim};
+use crate::row::ended_at;
+use crate::{Claimed, DeadRow, Error, Insert, Line, Op, OpResult, PackRow, Update, claim};
 use hale_core::id::{RunId, WorkerId};
 use hale_core::run::event::Artifact;
-use hale_core::run::{Priority, State};
+use hale_core::run::{Run, State};
 use hale_core::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -28,8 +29,14 @@ impl Kept {
         Ok(match op {
             Op::Insert(insert) => self.insert(insert),
             Op::Update(update) => self.update(update),
-            Op::Claim { key, priority, n, worker, at } => {
-                OpResult::Claimed(self.claim((key, *priority), *n, *worker, *at)?)
+            Op::Claim { from, n, worker, at } => OpResult::Claimed(self.claim(from, *n, (*worker, *at))?),
+            Op::Ripen { n, at } => self.ripen(*n, *at),
+            Op::DeadResolve { run, resolution, by, at } => {
+                let Some(row) = self.dead.iter_mut().find(|row| row.run == *run) else { return Ok(GONE) };
+                row.resolution.clone_from(resolution);
+                row.resolved_by = resolution.as_ref().map(|_| by.clone());
+                row.resolved_at = resolution.as_ref().map(|_| *at);
+                OpResult::Done
             }
             Op::Worker(row) => {
                 self.workers.insert(row.id, row.clone());
@@ -90,6 +97,7 @@ impl Kept {
         }
         let kept = KeptRun {
             place: self.next,
+            delayed: run.is_delayed(run.submitted_at),
             run: run.clone(),
             input: insert.input.clone(),
             output: insert.output.clone(),
@@ -98,7 +106,43 @@ impl Kept {
         };
         self.next += 1;
         self.runs.insert(run.id, kept);
+        self.bury(run);
         OpResult::Done
+    }
+
+    /// A run that ended without success and by nobody's will becomes a dead letter, once.
+    fn bury(&mut self, run: &Run) {
+        let (Some(cause), Some(at)) = (run.dead_cause(), ended_at(run)) else { return };
+        if self.dead.iter().all(|row| row.run != run.id) {
+            self.dead.push(DeadRow {
+                run: run.id,
+                at,
+                cause: cause.to_owned(),
+                pack: run.pack.name.clone(),
+                queue: run.queue.clone(),
+                resolution: None,
+                resolved_at: None,
+                resolved_by: None,
+            });
+        }
+    }
+
+    fn ripen(&mut self, n: u32, at: Timestamp) -> OpResult {
+        let mut due: Vec<(Timestamp, u64, RunId)> = self
+            .runs
+            .values()
+            .filter(|kept| kept.delayed)
+            .filter_map(|kept| Some((kept.run.due.filter(|due| *due <= at)?, kept.place, kept.run.id)))
+            .collect();
+        due.sort();
+        let mut ready: BTreeMap<Line, u64> = BTreeMap::new();
+        for (_, _, id) in due.into_iter().take(n as usize) {
+            let Some(kept) = self.runs.get_mut(&id) else { continue };
+            kept.delayed = false;
+            *ready.entry(Line::of(&kept.run)).or_default() += 1;
+        }
+        let next = self.runs.values().filter(|kept| kept.delayed).filter_map(|kept| kept.run.due).min();
+        OpResult::Ripened { ready: ready.into_iter().collect(), next }
     }
 
     fn update(&mut self, update: &Update) -> OpResult {
@@ -107,26 +151,26 @@ impl Kept {
             return OpResult::Conflict { seq: Some(kept.run.seq) };
         }
         kept.run = update.run.clone();
+        kept.delayed &= matches!(kept.run.state, State::Pending { .. });
         kept.records.extend(update.records.iter().cloned());
         kept.artifacts.extend(by_name(named(&update.records, &update.artifacts)));
         if update.output.is_some() {
             kept.output = update.output.clone();
         }
+        self.bury(&update.run);
         OpResult::Done
     }
 
     fn claim(
         &mut self,
-        (key, priority): (&str, Priority),
+        from: &Line,
         n: u32,
-        worker: WorkerId,
-        at: Timestamp,
+        (worker, at): (WorkerId, Timestamp),
     ) -> Result<Vec<Claimed>, Error> {
         let mut waiting: Vec<(u64, RunId)> = self
             .runs
             .values()
-            .filter(|kept| matches!(kept.run.state, State::Pending { .. }))
-            .filter(|kept| kept.run.key.as_ref() == key && kept.run.priority == priority)
+            .filter(|kept| kept.waits() && Line::of(&kept.run) == *from)
             .map(|kept| (kept.place, kept.run.id))
             .collect();
         waiting.sort();

@@ -4,7 +4,8 @@
 //! instead of a million runs.
 //! Read next: `sqlite/write.rs`.
 
-use hale_core::run::{Priority, StateName};
+use crate::Line;
+use hale_core::run::StateName;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,15 +13,16 @@ use std::sync::Arc;
 /// Changes of one commit.
 #[derive(Default)]
 pub(super) struct Counters {
-    queue: BTreeMap<(Arc<str>, Priority), i64>,
+    queue: BTreeMap<Line, i64>,
     states: BTreeMap<(Arc<str>, StateName), i64>,
 }
 
 /// What a run counts under.
 #[derive(Clone)]
 pub(super) struct Place {
-    pub(super) key: Arc<str>,
-    pub(super) priority: Priority,
+    pub(super) line: Line,
+    /// A pending run that waits for its time stands in no line yet.
+    pub(super) delayed: bool,
     pub(super) pack: Arc<str>,
     pub(super) state: StateName,
 }
@@ -41,24 +43,29 @@ impl Counters {
 
     fn change(&mut self, place: &Place, by: i64) {
         *self.states.entry((place.pack.clone(), place.state)).or_default() += by;
-        if place.state == StateName::Pending {
-            *self.queue.entry((place.key.clone(), place.priority)).or_default() += by;
+        if place.state == StateName::Pending && !place.delayed {
+            *self.queue.entry(place.line.clone()).or_default() += by;
         }
+    }
+
+    /// A delayed run joins its line.
+    pub(super) fn ripened(&mut self, place: &Place) {
+        *self.queue.entry(place.line.clone()).or_default() += 1;
     }
 
     /// Writes the changes; a counter at zero has no row.
     pub(super) fn store(&self, conn: &Connection) -> rusqlite::Result<()> {
-        for ((key, priority), change) in self.queue.iter().filter(|(_, change)| **change != 0) {
+        for (line, change) in self.queue.iter().filter(|(_, change)| **change != 0) {
             conn.prepare_cached(
-                "INSERT INTO queue_counts(key, priority, count) VALUES(?1, ?2, ?3)
+                "INSERT INTO queue_counts(queue, key, priority, count) VALUES(?1, ?2, ?3, ?4)
                  ON CONFLICT DO UPDATE SET count = count + excluded.count",
             )?
-            .execute((key.as_ref(), *priority as i64, change))?;
+            .execute((line.queue.as_ref(), line.key.as_ref(), line.priority as i64, change))?;
             if *change < 0 {
                 conn.prepare_cached(
-                    "DELETE FROM queue_counts WHERE key = ?1 AND priority = ?2 AND count = 0",
+                    "DELETE FROM queue_counts WHERE queue = ?1 AND key = ?2 AND priority = ?3 AND count = 0",
                 )?
-                .execute((key.as_ref(), *priority as i64))?;
+                .execute((line.queue.as_ref(), line.key.as_ref(), line.priority as i64))?;
             }
         }
         for ((pack, state), change) in self.states.iter().filter(|(_, change)| **change != 0) {

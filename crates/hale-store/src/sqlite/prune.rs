@@ -10,7 +10,7 @@ use super::read::bodies_of;
 use super::rows::state_of;
 use super::writer::Command;
 use crate::blobs::Blobs;
-use crate::{Error, Hash, Pruned};
+use crate::{Error, Hash, Line, Pruned};
 use hale_core::run::Priority;
 use hale_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
@@ -112,8 +112,8 @@ fn ended(conn: &Connection, before: Timestamp, runs_max: u64) -> Result<Vec<Ende
         });
     let ended = |(n, pack, state, snapshot_bytes): (i64, String, i64, i64)| {
         // An ended run waits in no queue, so key and class do not count.
-        let place =
-            Place { key: "".into(), priority: Priority::Normal, pack: pack.into(), state: state_of(state)? };
+        let line = Line { queue: "".into(), key: "".into(), priority: Priority::Normal };
+        let place = Place { line, delayed: false, pack: pack.into(), state: state_of(state)? };
         Ok(Ended { n, place, snapshot_bytes })
     };
     rows.map_err(Error::read("the ended runs"))?.into_iter().map(ended).collect()
@@ -128,6 +128,7 @@ fn forget(conn: &Connection, ended: &Ended) -> rusqlite::Result<Gone> {
     let body_bytes = body_bytes(conn, ended.n)?;
     conn.prepare_cached("DELETE FROM bodies WHERE at >= ?1 AND at < ?2")?.execute(bodies)?;
     conn.prepare_cached("DELETE FROM artifacts WHERE n = ?1")?.execute([ended.n])?;
+    conn.prepare_cached("DELETE FROM dead WHERE n = ?1")?.execute([ended.n])?;
     conn.prepare_cached("DELETE FROM runs WHERE n = ?1")?.execute([ended.n])?;
     Ok(Gone { bytes: u64::try_from(ended.snapshot_bytes + body_bytes).unwrap_or(0), blobs })
 }

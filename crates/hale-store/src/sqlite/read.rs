@@ -4,10 +4,10 @@
 //! Read next: `sqlite/list.rs`, `sqlite/rows.rs`.
 
 use super::rows::{PLACES, SLOT_INPUT, SLOT_OUTPUT, slot, state_of};
-use crate::{Counts, Error, Hash, QueueRow, StoredRun};
+use crate::{Counts, Error, Hash, StoredRun};
 use hale_core::id::RunId;
 use hale_core::run::event::Artifact;
-use hale_core::run::{Priority, Record, Run, StateName};
+use hale_core::run::{Record, Run, StateName};
 use hale_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use std::sync::Arc;
@@ -102,35 +102,6 @@ pub(super) fn active(conn: &Connection) -> Result<Vec<StoredRun>, Error> {
         .and_then(|mut find| find.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect());
     let found = found.map_err(Error::read("the runs in flight"))?;
     found.iter().map(|(n, snapshot)| stored_run(conn, *n, snapshot)).collect()
-}
-
-pub(super) fn queue(conn: &Connection) -> Result<Vec<QueueRow>, Error> {
-    type Row = (String, i64, i64, Option<i64>);
-    let rows: rusqlite::Result<Vec<Row>> = conn
-        .prepare_cached(
-            "SELECT key, priority, count,
-               (SELECT json_extract(snapshot, '$.submitted_at') FROM runs INDEXED BY runs_ready
-                WHERE state = 0 AND runs.key = queue_counts.key AND runs.priority = queue_counts.priority
-                ORDER BY n LIMIT 1)
-             FROM queue_counts ORDER BY key, priority",
-        )
-        .and_then(|mut find| {
-            find.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?.collect()
-        });
-    let row = |(key, priority, count, oldest): (String, i64, i64, Option<i64>)| {
-        Ok(QueueRow {
-            key: key.into(),
-            priority: priority_of(priority)?,
-            count: u64::try_from(count).unwrap_or(0),
-            oldest: oldest.map(Timestamp),
-        })
-    };
-    rows.map_err(Error::read("the queue"))?.into_iter().map(row).collect()
-}
-
-fn priority_of(number: i64) -> Result<Priority, Error> {
-    let known = usize::try_from(number).ok().and_then(|number| Priority::ALL.get(number)).copied();
-    known.ok_or_else(|| Error::Damaged { problem: format!("there is no priority {number}") })
 }
 
 pub(super) fn counts(conn: &Connection, since: Timestamp) -> Result<Counts, Error> {

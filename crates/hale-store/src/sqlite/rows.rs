@@ -56,8 +56,15 @@ pub(super) fn write(conn: &Connection, op: &Op) -> rusqlite::Result<OpResult> {
         }
         Op::Audit(row) => put_audit(conn, row)?,
         Op::KeyPut(row) => put_key(conn, row)?,
+        Op::DeadResolve { run, resolution, by, at } => conn
+            .prepare_cached(
+                "UPDATE dead SET resolution = ?2, resolved_by = CASE WHEN ?2 IS NULL THEN NULL ELSE ?3 END,
+                   resolved_at = CASE WHEN ?2 IS NULL THEN NULL ELSE ?4 END
+                 WHERE id = ?1",
+            )?
+            .execute((run.bytes(), resolution, by, at.0))?,
         // Runs are written by `write.rs`.
-        Op::Insert(_) | Op::Update(_) | Op::Claim { .. } => 0,
+        Op::Insert(_) | Op::Update(_) | Op::Claim { .. } | Op::Ripen { .. } => 0,
     };
     Ok(if changed == 0 { GONE } else { OpResult::Done })
 }

@@ -11,13 +11,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The schema that this hale writes.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// "hale" in ASCII: tells our files from others (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x6861_6C65;
 
 /// From version `index` to `index + 1`, each in one transaction. Never edited once released.
-const MIGRATIONS: [&str; VERSION as usize] = [V1];
+const MIGRATIONS: [&str; VERSION as usize] = [V1, V2];
 
 /// The first version without the WAL-reset defect that can damage a database.
 const SQLITE_NEEDED: (i32, &str) = (3_051_003, "3.51.3");
@@ -152,6 +152,45 @@ CREATE VIEW action_log AS
   SELECT run AS task_id, seq, strftime('%Y-%m-%dT%H:%M:%fZ', at / 1000.0, 'unixepoch') AS timestamp,
          type AS action_type, event AS detail
   FROM journal;
+";
+
+/// Named queues, delayed runs, children, dead letters.
+const V2: &str = "
+ALTER TABLE runs ADD COLUMN queue TEXT NOT NULL DEFAULT 'default';
+-- Set while a pending run waits for its time; the counters hold only what is due.
+ALTER TABLE runs ADD COLUMN due INTEGER;
+ALTER TABLE runs ADD COLUMN parent BLOB;
+DROP INDEX runs_ready;
+-- The claim: the oldest pending run of a queue, key and class that is due.
+CREATE INDEX runs_ready ON runs(queue, key, priority) WHERE state = 0 AND due IS NULL;
+-- What becomes due next.
+CREATE INDEX runs_due ON runs(due) WHERE due IS NOT NULL;
+-- The children of a run.
+CREATE INDEX runs_parent ON runs(parent, id) WHERE parent IS NOT NULL;
+
+ALTER TABLE queue_counts RENAME TO queue_counts_1;
+CREATE TABLE queue_counts(
+  queue TEXT NOT NULL, key TEXT NOT NULL, priority INTEGER NOT NULL, count INTEGER NOT NULL,
+  PRIMARY KEY(queue, key, priority)
+) STRICT, WITHOUT ROWID;
+INSERT INTO queue_counts SELECT 'default', key, priority, count FROM queue_counts_1;
+DROP TABLE queue_counts_1;
+
+-- Runs that ended without success and by nobody's will. Waits while `resolution` is null.
+CREATE TABLE dead(
+  n INTEGER PRIMARY KEY,
+  id BLOB NOT NULL,
+  at INTEGER NOT NULL,
+  cause TEXT NOT NULL,
+  pack TEXT NOT NULL,
+  queue TEXT NOT NULL,
+  resolution TEXT,
+  resolved_at INTEGER,
+  resolved_by TEXT
+) STRICT;
+-- The letters of a cause, and their number.
+CREATE INDEX dead_waiting ON dead(cause, n) WHERE resolution IS NULL;
+CREATE UNIQUE INDEX dead_id ON dead(id);
 ";
 
 /// Refuses to run on an SQLite that can damage a database.

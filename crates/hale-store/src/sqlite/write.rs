@@ -11,7 +11,7 @@ use super::counters::{Counters, Place};
 use super::rows::{self, SLOT_INPUT, SLOT_OUTPUT, slot, state_of};
 use crate::op::named;
 use crate::row::{ended_at, error_code};
-use crate::{Error, Hash, Insert, Op, OpResult, Update};
+use crate::{Error, Hash, Insert, Line, Op, OpResult, Update};
 use hale_core::id::RunId;
 use hale_core::run::event::Artifact;
 use hale_core::run::{Record, Run};
@@ -35,12 +35,13 @@ impl Write<'_> {
         match op {
             Op::Insert(insert) => self.insert(insert),
             Op::Update(update) => self.update(update),
-            Op::Claim { key, priority, n, worker, at } => {
-                let found = claim::find(self, key, *priority, *n)?;
+            Op::Claim { from, n, worker, at } => {
+                let found = claim::find(self, from, *n)?;
                 let claimed: Result<_, Error> =
                     found.into_iter().map(|(n, run)| claim::lease(self, n, &run, (*worker, *at))).collect();
                 Ok(OpResult::Claimed(claimed?))
             }
+            Op::Ripen { n, at } => claim::ripen(self, *n, *at),
             Op::PackDeploy(_) if self.intake == Intake::Full => Ok(OpResult::Full),
             other => rows::write(self.conn, other).map_err(|source| self.failed(source)),
         }
@@ -76,7 +77,8 @@ impl Write<'_> {
                 .and_then(|mut put| put.execute((&asked.key, run.id.bytes(), asked.digest, asked.expires.0)))
                 .map_err(|source| self.failed(source))?;
         }
-        self.counters.added(&place(run));
+        self.counters.added(&Place { delayed: is_delayed(run), ..place(run) });
+        self.bury(n, run)?;
         Ok(OpResult::Done)
     }
 
@@ -101,8 +103,9 @@ impl Write<'_> {
         let snapshot = encode(run, "a run")?;
         self.conn
             .prepare_cached(
-                "INSERT INTO runs(id, state, priority, key, pack, seq, ended_at, error_code, correlation, snapshot)
-                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                "INSERT INTO runs(id, state, priority, key, pack, seq, ended_at, error_code, correlation, snapshot,
+                   queue, due, parent)
+                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )
             .and_then(|mut put| {
                 put.insert(rusqlite::params![
@@ -116,6 +119,9 @@ impl Write<'_> {
                     error_code(run).map(rows::code_number),
                     run.correlation.as_ref(),
                     snapshot,
+                    run.queue.as_ref(),
+                    run.due.filter(|_| is_delayed(run)).map(|due| due.0),
+                    run.parent.map(|parent| parent.run.bytes()),
                 ])
             })
             .map_err(|source| self.failed(source))
@@ -127,7 +133,7 @@ impl Write<'_> {
             return Ok(OpResult::Conflict { seq: Some(known.seq) });
         }
         let after = place(&update.run);
-        let before = Place { state: state_of(known.state)?, ..after.clone() };
+        let before = Place { state: state_of(known.state)?, delayed: known.delayed, ..after.clone() };
         self.moved(known.n, (&before, &update.run), &update.records)?;
         self.artifacts(known.n, named(&update.records, &update.artifacts))?;
         if let Some(output) = &update.output {
@@ -142,7 +148,9 @@ impl Write<'_> {
         let snapshot = encode(run, "a run")?;
         self.conn
             .prepare_cached(
-                "UPDATE runs SET state = ?2, seq = ?3, ended_at = ?4, error_code = ?5, snapshot = ?6 WHERE n = ?1",
+                "UPDATE runs SET state = ?2, seq = ?3, ended_at = ?4, error_code = ?5, snapshot = ?6,
+                   due = CASE ?2 WHEN 0 THEN due END
+                 WHERE n = ?1",
             )
             .and_then(|mut put| {
                 put.execute(rusqlite::params![
@@ -161,15 +169,34 @@ impl Write<'_> {
             self.counters.removed(before);
             self.counters.added(&after);
         }
-        Ok(())
+        self.bury(n, run)
+    }
+
+    /// A run that ended without success and by nobody's will becomes a dead letter in the commit that ends it.
+    fn bury(&self, n: i64, run: &Run) -> Result<(), Error> {
+        let (Some(cause), Some(at)) = (run.dead_cause(), ended_at(run)) else { return Ok(()) };
+        self.conn
+            .prepare_cached(
+                "INSERT OR IGNORE INTO dead(n, id, at, cause, pack, queue) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+            )
+            .and_then(|mut put| {
+                put.execute((n, run.id.bytes(), at.0, cause, run.pack.name.as_ref(), run.queue.as_ref()))
+            })
+            .map(|_| ())
+            .map_err(|source| self.failed(source))
     }
 
     fn find(&self, id: RunId) -> Result<Option<Known>, Error> {
         self.conn
-            .prepare_cached("SELECT n, seq, state FROM runs WHERE id = ?1")
+            .prepare_cached("SELECT n, seq, state, due IS NOT NULL FROM runs WHERE id = ?1")
             .and_then(|mut find| {
                 find.query_row([id.bytes()], |row| {
-                    Ok(Known { n: row.get(0)?, seq: row.get::<_, i64>(1)? as u64, state: row.get(2)? })
+                    Ok(Known {
+                        n: row.get(0)?,
+                        seq: row.get::<_, i64>(1)? as u64,
+                        state: row.get(2)?,
+                        delayed: row.get(3)?,
+                    })
                 })
                 .optional()
             })
@@ -219,15 +246,17 @@ struct Known {
     n: i64,
     seq: u64,
     state: i64,
+    delayed: bool,
 }
 
+/// Waits for its time when it is accepted; afterwards the row's own column says so.
+fn is_delayed(run: &Run) -> bool {
+    run.is_delayed(run.submitted_at)
+}
+
+/// Where a run counts, once its time has come.
 pub(super) fn place(run: &Run) -> Place {
-    Place {
-        key: run.key.clone(),
-        priority: run.priority,
-        pack: run.pack.name.clone(),
-        state: run.state.name(),
-    }
+    Place { line: Line::of(run), delayed: false, pack: run.pack.name.clone(), state: run.state.name() }
 }
 
 fn encode(value: &impl Serialize, what: &str) -> Result<String, Error> {

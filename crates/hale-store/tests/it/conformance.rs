@@ -4,7 +4,7 @@ use crate::world::*;
 use hale_core::code::Code;
 use hale_core::id::{KeyId, OperationId, RunId, WorkerId};
 use hale_core::run::event::Artifact;
-use hale_core::run::{Event, Priority, Run, StateName};
+use hale_core::run::{DEFAULT_QUEUE, Event, Parent, Priority, Run, StateName};
 use hale_core::time::Timestamp;
 use hale_store::*;
 
@@ -38,6 +38,11 @@ every_store! {
     pack_versions_are_immutable;
     settings_keys_workers_and_audit_read_back;
     pruning_forgets_old_ended_runs_only;
+    a_delayed_run_waits_for_its_time_then_for_its_turn;
+    named_queues_are_claimed_apart;
+    a_line_is_seen_without_being_taken;
+    the_children_of_a_run_are_found;
+    a_run_that_fails_is_one_dead_letter;
     a_blob_reads_back_by_its_hash;
 }
 
@@ -121,7 +126,11 @@ fn an_update_of_an_unknown_run_is_a_conflict(subject: &Subject) {
 }
 
 fn claim(key: &str, priority: Priority, n: u32, at: i64) -> Op {
-    Op::Claim { key: key.into(), priority, n, worker: WORKER, at: Timestamp(START.0 + at) }
+    Op::Claim { from: line(key, priority), n, worker: WORKER, at: Timestamp(START.0 + at) }
+}
+
+fn line(key: &str, priority: Priority) -> Line {
+    Line { queue: DEFAULT_QUEUE.into(), key: key.into(), priority }
 }
 
 fn claimed(result: OpResult) -> Vec<Claimed> {
@@ -232,8 +241,7 @@ fn the_queue_and_the_counts_follow_every_move(subject: &Subject) {
     let lives = [wish(1).accepted(), high, wish(3).accepted(), Wish { key: "other", ..wish(4) }.accepted()];
     apply(store, lives.iter().map(Life::insert).collect());
     let row = |key: &str, priority, count, oldest: &Life| QueueRow {
-        key: key.into(),
-        priority,
+        line: line(key, priority),
         count,
         oldest: Some(oldest.run.submitted_at),
     };
@@ -522,4 +530,122 @@ fn a_blob_reads_back_by_its_hash(subject: &Subject) {
     assert_eq!(blobs.list().unwrap(), [(hash, 7)]);
     let missing = blobs.get(Hash::of(b"other")).unwrap_err();
     assert!(matches!(missing, Error::BlobMissing { .. }), "{missing}");
+}
+
+fn delayed(n: u64, due: i64) -> Life {
+    Wish { due: Some(Timestamp(START.0 + due)), ..wish(n) }.accepted()
+}
+
+fn ripen(n: u32, at: i64) -> Op {
+    Op::Ripen { n, at: Timestamp(START.0 + at) }
+}
+
+fn a_delayed_run_waits_for_its_time_then_for_its_turn(subject: &Subject) {
+    let store = &*subject.store;
+    let (late, early, gone) = (delayed(1, 900), delayed(2, 500), delayed(3, 600));
+    apply(store, vec![late.insert(), early.insert(), gone.insert()]);
+    let due = |at| Some(Timestamp(START.0 + at));
+    assert_eq!(store.delayed().unwrap(), Delayed { count: 3, next: due(500) });
+    assert_eq!(store.queue().unwrap(), []);
+    assert_eq!(claimed(one(store, claim("hello", Priority::Normal, 9, 100))), []);
+    // A cancelled one has no time to wait for.
+    let gone = gone.then(Event::CancelAsked { by: "ada".to_owned(), reason: None });
+    assert_eq!(one(store, gone.update_since(1)), OpResult::Done);
+    assert_eq!(one(store, ripen(9, 499)), OpResult::Ripened { ready: vec![], next: due(500) });
+    let ready = vec![(line("hello", Priority::Normal), 1)];
+    assert_eq!(one(store, ripen(9, 500)), OpResult::Ripened { ready: ready.clone(), next: due(900) });
+    assert_eq!(store.queue().unwrap()[0].count, 1);
+    let taken = claimed(one(store, claim("hello", Priority::Normal, 9, 501)));
+    assert_eq!(ids(&taken), [early.run.id]);
+    assert_eq!(one(store, ripen(9, 2000)), OpResult::Ripened { ready, next: None });
+    assert_eq!(store.delayed().unwrap(), Delayed::default());
+    // Back in the queue after a lost lease it is not delayed again.
+    let lost = Event::LeaseLost { worker: WORKER, epoch: 1, why: "gone".to_owned() };
+    let mut back = Life { run: taken[0].run.clone(), records: vec![early.records[0].clone()] };
+    back.records.extend(taken[0].records.clone());
+    assert_eq!(one(store, back.then(lost).update_since(3)), OpResult::Done);
+    assert_eq!(ids(&claimed(one(store, claim("hello", Priority::Normal, 1, 502)))), [late.run.id]);
+    assert_eq!(store.queue().unwrap()[0].count, 1);
+}
+
+fn named_queues_are_claimed_apart(subject: &Subject) {
+    let store = &*subject.store;
+    let mut gpu = wish(1).accepted();
+    gpu.run.queue = "gpu".into();
+    let Event::Accepted { queue, .. } = &mut gpu.records[0].event else { unreachable!() };
+    *queue = "gpu".into();
+    let plain = wish(2).accepted();
+    apply(store, vec![gpu.insert(), plain.insert()]);
+    let queues: Vec<String> = store.queue().unwrap().iter().map(|row| row.line.queue.to_string()).collect();
+    assert_eq!(queues, ["default", "gpu"]);
+    assert_eq!(ids(&claimed(one(store, claim("hello", Priority::Normal, 9, 100)))), [plain.run.id]);
+    let from = Line { queue: "gpu".into(), ..line("hello", Priority::Normal) };
+    let op = Op::Claim { from, n: 9, worker: WORKER, at: Timestamp(START.0 + 101) };
+    assert_eq!(ids(&claimed(one(store, op))), [gpu.run.id]);
+}
+
+fn a_line_is_seen_without_being_taken(subject: &Subject) {
+    let store = &*subject.store;
+    let order = [4, 2, 9];
+    let lives: Vec<Life> = order.iter().map(|n| wish(*n).accepted()).collect();
+    apply(store, lives.iter().map(Life::insert).collect());
+    let seen = store.peek(&line("hello", Priority::Normal), 2).unwrap();
+    assert_eq!(seen, [lives[0].run.clone(), lives[1].run.clone()]);
+    assert_eq!(store.queue().unwrap()[0].count, 3);
+    assert_eq!(store.peek(&line("hello", Priority::Low), 2).unwrap(), []);
+}
+
+fn the_children_of_a_run_are_found(subject: &Subject) {
+    let store = &*subject.store;
+    let parent = wish(1).accepted();
+    let child = |n, index| {
+        Wish { parent: Some(Parent { run: parent.run.id, index, depth: 1 }), ..wish(n) }.accepted()
+    };
+    let (first, second) = (child(2, 0), child(3, 1));
+    apply(store, vec![parent.insert(), second.insert(), first.insert()]);
+    assert_eq!(store.children(parent.run.id).unwrap(), [first.run, second.run.clone()]);
+    assert_eq!(store.children(second.run.id).unwrap(), []);
+}
+
+fn a_run_that_fails_is_one_dead_letter(subject: &Subject) {
+    let store = &*subject.store;
+    let leased = wish(1).accepted().leased();
+    apply(store, vec![leased.insert(), wish(2).accepted().leased().completed().insert()]);
+    let failed = leased.clone().failed();
+    one(store, failed.update_since(leased.run.seq));
+    let other = Wish { pack: "other", ..wish(3) }.accepted().leased().failed();
+    let child = Wish { parent: Some(Parent { run: other.run.id, index: 0, depth: 1 }), ..wish(4) };
+    apply(store, vec![other.insert(), child.accepted().leased().failed().insert()]);
+    // A fenced write after the end changes the row, and buries nobody twice.
+    let fenced = Event::Fenced { worker: WORKER, epoch: 0, what: "step".to_owned() };
+    let seq = failed.run.seq;
+    assert_eq!(one(store, failed.clone().then(fenced).update_since(seq)), OpResult::Done);
+    let cause = failure().cause;
+    let runs = |filter: DeadFilter| -> Vec<RunId> {
+        store.dead(&filter, 10).unwrap().iter().map(|row| row.run).collect()
+    };
+    assert_eq!(
+        runs(DeadFilter::default()),
+        [failed.run.id, other.run.id],
+        "a child is its parent's to handle"
+    );
+    let of_pack = DeadFilter { pack: Some("other".to_owned()), ..Default::default() };
+    assert_eq!(runs(of_pack), [other.run.id]);
+    assert_eq!(runs(DeadFilter { after: Some(failed.run.id), ..Default::default() }), [other.run.id]);
+    let group = &store.dead_groups().unwrap()[0];
+    assert_eq!((group.cause.as_str(), group.count), (cause.as_str(), 2));
+    let resolve = |resolution: Option<&str>| Op::DeadResolve {
+        run: failed.run.id,
+        resolution: resolution.map(str::to_owned),
+        by: "ada".to_owned(),
+        at: Timestamp(START.0 + 900),
+    };
+    assert_eq!(one(store, resolve(Some("discarded"))), OpResult::Done);
+    assert_eq!(runs(DeadFilter::default()), [other.run.id]);
+    let row = &store.dead(&DeadFilter { resolved: true, ..Default::default() }, 1).unwrap()[0];
+    assert_eq!((row.resolution.as_deref(), row.resolved_by.as_deref()), (Some("discarded"), Some("ada")));
+    assert_eq!(one(store, resolve(None)), OpResult::Done);
+    assert_eq!(runs(DeadFilter::default()).len(), 2, "undone");
+    let unknown = Op::DeadResolve { run: RunId(5), resolution: None, by: String::new(), at: START };
+    assert_eq!(one(store, unknown), OpResult::Conflict { seq: None });
 }

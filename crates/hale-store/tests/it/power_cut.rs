@@ -11,10 +11,10 @@ use crate::world::*;
 use hale_core::fault::{Deed as Fault, Point};
 use hale_core::id::RunId;
 use hale_core::run::event::Artifact;
-use hale_core::run::{Priority, State};
+use hale_core::run::{DEFAULT_QUEUE, Priority, State};
 use hale_core::time::Timestamp;
 use hale_store::sqlite::Synchronous;
-use hale_store::{Folder, Op, OpResult, Options, Sqlite, Store};
+use hale_store::{Folder, Line, Op, OpResult, Options, Sqlite, Store};
 use platter::{Cutter, Deed, Dice, Mount, Platter};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -102,7 +102,7 @@ impl Workload<'_> {
             }
             4 => {
                 let at = Timestamp(START.0 + 10_000 + self.next as i64);
-                Some(Op::Claim { key: "hello".into(), priority: Priority::Normal, n: 2, worker: WORKER, at })
+                Some(Op::Claim { from: hello(), n: 2, worker: WORKER, at })
             }
             _ => self.advance(),
         }
@@ -321,4 +321,9 @@ fn the_log_has_checkpoints_and_a_wal_that_begins_anew() {
     let headers =
         log.iter().filter(|deed| matches!(deed, Deed::Write { id, at: 0, .. } if *id != db)).count();
     assert!(writes > 20 && headers > 2, "{writes} pages checkpointed, {headers} beginnings of a WAL");
+}
+
+/// The line of the runs of these tests.
+fn hello() -> Line {
+    Line { queue: DEFAULT_QUEUE.into(), key: "hello".into(), priority: Priority::Normal }
 }

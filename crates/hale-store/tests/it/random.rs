@@ -2,9 +2,9 @@
 
 use crate::world::*;
 use hale_core::id::RunId;
-use hale_core::run::{Event, Priority, State};
+use hale_core::run::{DEFAULT_QUEUE, Event, Priority, State};
 use hale_core::time::Timestamp;
-use hale_store::{ListFilter, Memory, Op, OpResult, Store};
+use hale_store::{Line, ListFilter, Memory, Op, OpResult, Store};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -63,7 +63,8 @@ impl Pair {
             Act::Claim { key, priority, n } => {
                 let at = Timestamp(START.0 + self.next as i64 + 50);
                 let (key, priority) = (KEYS[*key as usize].into(), Priority::ALL[*priority as usize]);
-                self.both(vec![Op::Claim { key, priority, n: u32::from(*n), worker: WORKER, at }]);
+                let from = Line { queue: DEFAULT_QUEUE.into(), key, priority };
+                self.both(vec![Op::Claim { from, n: u32::from(*n), worker: WORKER, at }]);
             }
             Act::Move { which, how } => self.step(*which, *how),
             Act::Stale { which } => {

@@ -2,9 +2,9 @@
 
 use crate::world::*;
 use hale_core::fault::{Deed, Point};
-use hale_core::run::Priority;
+use hale_core::run::{DEFAULT_QUEUE, Priority};
 use hale_core::time::Timestamp;
-use hale_store::{Error, Op, OpResult, Options, Store};
+use hale_store::{Error, Line, Op, OpResult, Options, Store};
 
 #[test]
 fn waiting_batches_share_commits() {
@@ -61,8 +61,7 @@ fn a_batch_that_fails_does_not_take_others_with_it() {
     conn.execute("UPDATE runs SET snapshot = '{'", []).unwrap();
     drop(conn);
     let store = open(dir.path(), small());
-    let claim =
-        Op::Claim { key: "hello".into(), priority: Priority::Normal, n: 1, worker: WORKER, at: START };
+    let claim = Op::Claim { from: hello(), n: 1, worker: WORKER, at: START };
     let (before, after) = (wish(2).accepted(), wish(3).accepted());
     let answers = [vec![before.insert()], vec![claim], vec![after.insert()]].map(|batch| store.apply(batch));
     let [first, second, third] = answers.map(wait);
@@ -107,4 +106,9 @@ fn an_idle_store_checkpoints_and_a_clean_end_leaves_no_wal() {
     }
     drop(store);
     assert!(!dir.path().join("hale.db-wal").exists());
+}
+
+/// The line of the runs of these tests.
+fn hello() -> Line {
+    Line { queue: DEFAULT_QUEUE.into(), key: "hello".into(), priority: Priority::Normal }
 }

@@ -6,7 +6,8 @@ use hale_core::id::{RunId, WorkerId};
 use hale_core::retry::RetryClass;
 use hale_core::run::event::VERSION;
 use hale_core::run::{
-    Event, Order, PackRef, Priority, Record, Run, Step, StepKind, Trigger, accept, apply as core_apply,
+    DEFAULT_QUEUE, Event, Order, PackRef, Parent, Priority, Record, Run, Step, StepKind, Trigger, accept,
+    apply as core_apply,
 };
 use hale_core::time::{Millis, Timestamp};
 use hale_store::{Blobs, Folder, Idempotency, Insert, Memory, Op, OpResult, Options, Sqlite, Store, Update};
@@ -71,6 +72,8 @@ pub struct Wish {
     pub key: &'static str,
     pub priority: Priority,
     pub correlation: String,
+    pub due: Option<Timestamp>,
+    pub parent: Option<Parent>,
 }
 
 /// The `n`th run of pack `hello`, submitted `n` milliseconds after the start.
@@ -82,6 +85,8 @@ pub fn wish(n: u64) -> Wish {
         key: "hello",
         priority: Priority::Normal,
         correlation: format!("c-{n}"),
+        due: None,
+        parent: None,
     }
 }
 
@@ -98,6 +103,10 @@ impl Wish {
             correlation: self.correlation.into(),
             traceparent: None,
             retry_of: None,
+            queue: DEFAULT_QUEUE.into(),
+            tenant: None,
+            due: self.due,
+            parent: self.parent,
         };
         let (run, event, _) = accept(order, at);
         Life { run, records: vec![Record { v: VERSION, seq: 1, at, event }] }

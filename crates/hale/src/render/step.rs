@@ -6,7 +6,7 @@
 use super::paint::{Look, Tone};
 use super::table::cut;
 use hale_core::failure::Failure;
-use hale_core::run::{Event, Step};
+use hale_core::run::{Answer, Event, StateName, Step, Wait};
 use serde_json::Value;
 
 /// Arguments that say what a call is about, most telling first.
@@ -56,6 +56,11 @@ pub fn line(event: &Event) -> Option<(Tone, String)> {
             Tone::Warn,
             format!("step {}  {name}  was in flight at a crash and must not be repeated", index + 1),
         ),
+        Event::Forked { from, steps } => {
+            (Tone::Plain, format!("the first {} steps are those of {from}", steps.len()))
+        }
+        Event::Awaiting { index, name, wait, .. } => (Tone::Plain, awaiting(*index, name, wait)),
+        Event::Awaited { index, answer } => answered(*index, answer),
         Event::Resolved { by } => (Tone::Plain, format!("the parked step was resolved by {by}")),
         Event::CancelAsked { by, reason } => {
             let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -80,6 +85,33 @@ pub fn line(event: &Event) -> Option<(Tone, String)> {
         }
     };
     Some(line)
+}
+
+fn awaiting(index: u32, name: &str, wait: &Wait) -> String {
+    let what = match wait {
+        Wait::Timer => "sleeps".to_owned(),
+        Wait::Child { run } => format!("waits for {run}"),
+        Wait::Approval { question, .. } => {
+            format!("waits for a person: {}", crate::logs::line::escaped(question))
+        }
+        Wait::Parked => "is parked".to_owned(),
+    };
+    format!("step {}  {name}  {what}", index + 1)
+}
+
+fn answered(index: u32, answer: &Answer) -> (Tone, String) {
+    let said = |reason: &Option<String>| reason.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+    let (tone, what) = match answer {
+        Answer::Fired => (Tone::Good, "slept".to_owned()),
+        Answer::Child { run, outcome, .. } => {
+            let tone = if *outcome == StateName::Completed { Tone::Good } else { Tone::Bad };
+            (tone, format!("{run} ended {outcome}"))
+        }
+        Answer::Approved { by, reason } => (Tone::Good, format!("approved by {by}{}", said(reason))),
+        Answer::Denied { by, reason } => (Tone::Warn, format!("denied by {by}{}", said(reason))),
+        Answer::Expired => (Tone::Warn, "nobody decided in time".to_owned()),
+    };
+    (tone, format!("step {}  {what}", index + 1))
 }
 
 /// `E006 429 from sim`, in one line.

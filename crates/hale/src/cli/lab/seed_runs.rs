@@ -5,7 +5,9 @@
 use crate::cli::ctx::{self, Ctx};
 use crate::exit::{Error, Exit};
 use hale_core::id::{RunId, WorkerId};
-use hale_core::run::{Event, Order, PackRef, Priority, Record, Run, Trigger, accept, apply, event};
+use hale_core::run::{
+    DEFAULT_QUEUE, Event, Order, PackRef, Priority, Record, Run, Trigger, accept, apply, event,
+};
 use hale_core::time::{Millis, Timestamp};
 use hale_store::{Folder, Insert, Op, Options, Sqlite, Store};
 use std::path::PathBuf;
@@ -67,6 +69,10 @@ fn op(args: &Args, at: Timestamp, i: u64) -> Op {
         correlation: Arc::from(format!("seed-{i}")),
         traceparent: None,
         retry_of: None,
+        queue: DEFAULT_QUEUE.into(),
+        tenant: None,
+        due: None,
+        parent: None,
     };
     let (run, accepted, _) = accept(order, at);
     let mut records = vec![Record { v: event::VERSION, seq: 1, at, event: accepted }];
