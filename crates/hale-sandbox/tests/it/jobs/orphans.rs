@@ -64,12 +64,12 @@ fn a_server_of_one_job() {
     spec.table = table.into();
     let (sink, _events) = channel();
     let job = Job::start(&spec, sink).unwrap();
-    println!("\nsupervisor {}", job.started().supervisor_pid);
+    println!("\nstarted {} {}", job.started().supervisor_pid, job.started().pid);
     std::thread::sleep(Duration::from_secs(60));
 }
 
 #[expect(clippy::disallowed_methods, reason = "a second server is needed that can be killed")]
-fn server(place: &Place) -> (std::process::Child, u32) {
+fn server(place: &Place) -> (std::process::Child, u32, u32) {
     let mut server = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "jobs::orphans::a_server_of_one_job", "--nocapture"])
         .env("JOB_TABLE", place.table())
@@ -78,15 +78,18 @@ fn server(place: &Place) -> (std::process::Child, u32) {
         .spawn()
         .unwrap();
     let lines = BufReader::new(server.stdout.take().unwrap()).lines();
-    let said = |line: String| line.strip_prefix("supervisor ").map(|pid| pid.parse().unwrap());
-    let supervisor = lines.map_while(Result::ok).find_map(said).expect("the job started");
-    (server, supervisor)
+    let said = |line: String| {
+        let (supervisor, program) = line.strip_prefix("started ")?.split_once(' ')?;
+        Some((supervisor.parse().unwrap(), program.parse().unwrap()))
+    };
+    let (supervisor, program) = lines.map_while(Result::ok).find_map(said).expect("the job started");
+    (server, supervisor, program)
 }
 
 #[test]
 fn a_killed_server_takes_its_jobs_along() {
     let place = Place::new();
-    let (mut server, _) = server(&place);
+    let (mut server, _, _) = server(&place);
     assert!(!place.orphans().is_empty(), "the fault did not take effect");
     kill(server.id());
     server.wait().unwrap();
@@ -97,12 +100,14 @@ fn a_killed_server_takes_its_jobs_along() {
 #[test]
 fn what_a_killed_server_and_a_killed_supervisor_left_is_swept_at_the_next_start() {
     let place = Place::new();
-    let (mut server, supervisor) = server(&place);
+    let (mut server, supervisor, program) = server(&place);
     until("the bomb", || place.orphans().len() > 3);
     // The server first, standing still, so that it cannot sweep by itself.
     let pid = rustix::process::Pid::from_raw(server.id() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
     kill(supervisor);
+    // Nobody is there who could kill it: it dies with its parent.
+    until("the program's own end", || !place.orphans().contains(&program));
     kill(server.id());
     server.wait().unwrap();
     assert!(!place.orphans().is_empty(), "the fault did not take effect");
