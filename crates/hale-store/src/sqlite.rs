@@ -100,8 +100,11 @@ impl Sqlite {
         let copy = upkeep::copy_database(dir)?;
         let options = Options::default();
         let db = open::Database { path: copy.path().join(DB), options: options.clone() };
-        // Recovers the copied WAL; the readers that follow cannot write.
-        drop(db.existing()?);
+        // Recovers the copied WAL, and brings the copy of an older database to the present schema; the readers that
+        // follow cannot write.
+        let mut conn = db.existing()?;
+        schema::migrate(&mut conn, &db.path)?;
+        drop(conn);
         Ok(Self {
             readers: Readers::new(db),
             blobs: Arc::new(FsBlobs::look(dir, options.disk.clone())),

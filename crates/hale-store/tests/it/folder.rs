@@ -1,7 +1,7 @@
 //! The data folder: one process at a time, files of ours only, no newer schema.
 
 use crate::world::*;
-use hale_store::{Error, Folder, Sqlite, Store};
+use hale_store::{Error, Folder, ListFilter, Op, OpResult, Sqlite, Store};
 
 #[test]
 fn a_held_folder_names_its_holder() {
@@ -58,6 +58,39 @@ fn a_newer_database_is_refused_and_left_alone() {
     assert!(matches!(error, Error::Newer { found: 99, .. }), "{error}");
     assert!(error.fix().unwrap().contains("newer hale"));
     assert!(matches!(Sqlite::open_readonly_copy(dir.path()), Err(Error::Newer { .. })));
+}
+
+/// A folder with the database of schema version 1.
+fn version_1() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    change(dir.path(), include_str!("samples/v1.sql"));
+    dir
+}
+
+fn nine_runs(store: &dyn Store) {
+    let waiting = store.queue().unwrap();
+    assert_eq!((waiting.len(), waiting[0].count, &*waiting[0].line.queue), (1, 3, "default"));
+    assert_eq!(store.list(&ListFilter::default(), None, 100).unwrap().runs.len(), 9);
+}
+
+#[test]
+fn a_database_of_version_1_goes_on_in_the_present_one() {
+    let dir = version_1();
+    let store = open(dir.path(), small());
+    nine_runs(&store);
+    let from = store.queue().unwrap()[0].line.clone();
+    let claim = Op::Claim { from, n: 2, worker: WORKER, at: START };
+    let OpResult::Claimed(claimed) = one(&store, claim) else { panic!("no claim") };
+    assert_eq!(claimed.len(), 2);
+    assert_eq!(store.verify().unwrap().problems, Vec::<String>::new());
+}
+
+#[test]
+fn a_copy_of_a_version_1_database_is_read_and_the_original_left_alone() {
+    let dir = version_1();
+    let before = std::fs::read(dir.path().join("hale.db")).unwrap();
+    nine_runs(&Sqlite::open_readonly_copy(dir.path()).unwrap());
+    assert_eq!(std::fs::read(dir.path().join("hale.db")).unwrap(), before);
 }
 
 #[test]
