@@ -74,6 +74,8 @@ meters! {
     steps_stored: Count Counter "hale_steps_total" "Steps whose result is in the journal.";
     writes_fenced: Count Counter "hale_writes_fenced_total" "Writes refused because their lease was stale (E009).";
     leases_expired: Count Counter "hale_leases_expired_total" "Leases that ran out or were fenced.";
+    pack_looks: Count Counter "hale_pack_looks_total" "Looks into the watched folder of packs.";
+    loop_turns: Count Counter "hale_loop_turns_total" "Turns of the engine's loop: inputs, commits and moments that were due.";
     store_commits: Count Counter "hale_store_commits_total" "Commits of the store.";
     store_ops: Count Counter "hale_store_ops_total" "Operations in those commits.";
     http_requests: Count Counter "hale_http_requests_total" "HTTP requests answered.";

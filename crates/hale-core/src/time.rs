@@ -26,14 +26,14 @@ impl Timestamp {
 
     /// RFC 3339 in UTC with milliseconds, `2026-11-22T03:05:00.000Z`.
     pub fn rfc3339(self) -> String {
-        let moment = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        format!("{moment:.3}")
+        self.to_string()
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.rfc3339())
+        let moment = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        write!(f, "{moment:.3}")
     }
 }
 

@@ -39,6 +39,7 @@ impl Desk {
             Input::Leave { worker, why } => self.leave(worker, &why, now),
             Input::Write { ops, reply } => self.write(ops, reply),
             Input::Look { reply } => {
+                self.renew_embedded(now);
                 let _ = reply.send(self.look());
             }
             Input::Close { reply } => {

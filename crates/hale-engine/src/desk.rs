@@ -117,6 +117,9 @@ pub(crate) struct Desk {
     pub watchers: HashMap<RunId, Vec<oneshot::Sender<Ended>>>,
     pub next: Batch,
     pub closed: bool,
+    /// The last look round, and the first end of a lease that it saw.
+    pub looked_at: Timestamp,
+    pub lease_ends: Timestamp,
 }
 
 impl Desk {

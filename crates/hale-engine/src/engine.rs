@@ -2,7 +2,8 @@
 //!
 //! Guarantees: inputs are drained (at most [`limits::LOOP_BATCH`]), decided in memory and submitted as one batch; the
 //! next batch is decided while one syncs; nobody is answered and nothing is done before its own batch is durable; a
-//! refused batch reloads what it touched.
+//! refused batch reloads what it touched. It has no beat: it sleeps until an input, a commit, or the next moment at
+//! which time itself has something to say.
 //! Read next: [`crate::decide`] for what is decided, [`crate::act`] for what follows a commit.
 
 use crate::desk::{Batch, Desk};
@@ -11,12 +12,8 @@ use hale_core::limits;
 use hale_core::port::Boxed;
 use hale_store::{Error, OpResult, Store};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-
-/// Leases and late timers are looked at this often even if nothing happens: the net below the wake-ups.
-const TICK: Duration = Duration::from_millis(250);
 
 type Commit = Boxed<'static, Result<Vec<OpResult>, Error>>;
 
@@ -24,8 +21,6 @@ type Commit = Boxed<'static, Result<Vec<OpResult>, Error>>;
 pub(crate) async fn run(mut desk: Desk, mut inbox: mpsc::Receiver<Input>, stop: CancellationToken) {
     let mut received = Vec::with_capacity(limits::LOOP_BATCH);
     let mut in_flight: Option<(Commit, Batch)> = None;
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let room = limits::LOOP_BATCH.saturating_sub(desk.undurable());
         let wake = desk.next_wake();
@@ -43,11 +38,11 @@ pub(crate) async fn run(mut desk: Desk, mut inbox: mpsc::Receiver<Input>, stop: 
                     desk.decide(input, now);
                 }
             }
-            () = tokio::time::sleep_until(wake) => desk.wake_due(),
-            _ = tick.tick() => desk.look_round(),
+            () = tokio::time::sleep_until(wake) => desk.wake(),
             () = stop.cancelled(), if in_flight.is_none() && desk.undurable() == 0 && inbox.is_empty() => break,
         }
         desk.claim();
+        desk.count();
         if in_flight.is_none() {
             in_flight = desk.take_batch().map(|batch| submit(&desk.store, batch));
         }

@@ -276,10 +276,13 @@ fn desk(
         watchers: Default::default(),
         next: Batch::default(),
         closed: false,
+        looked_at: config.clock.now(),
+        lease_ends: config.clock.now(),
     };
     let rows = store.workers().map_err(|error| error.failure())?;
     desk.remember_workers(rows);
     desk.load().map_err(|error| error.failure())?;
+    desk.wake_due();
     desk.look_round();
     Ok(desk)
 }

@@ -41,6 +41,8 @@ impl Desk {
         for id in ids {
             self.set_timer(id, now);
         }
+        // Leases may have come back whose worker is gone: look at once.
+        self.lease_ends = now;
         self.tell_lost_ends()
     }
 

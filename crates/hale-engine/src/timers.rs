@@ -9,18 +9,42 @@ use hale_core::id::{RunId, WorkerId};
 use hale_core::limits;
 use hale_core::run::{Answer, Awaits, Event, Run, State, Wait, WaitOn};
 use hale_core::time::{Millis, Timestamp};
-use std::time::Duration;
 use tokio::time::Instant;
 
-/// Without a timer the loop sleeps this long; its tick comes earlier anyway.
-const FAR: Duration = Duration::from_secs(60);
+/// Between two looks while there are runs: an orphan is taken back, a caller who went away forgotten within this.
+const LOOK_ACTIVE: Millis = Millis::seconds(1);
+/// Between two looks while there is nothing but workers. No longer than a lease: a worker that joins after a look is
+/// seen again before its lease can have run out.
+const LOOK_IDLE: Millis = limits::LEASE;
 
 impl Desk {
+    /// The next moment at which something is due, if no input comes before: a run's timer, the end of a lease, or a
+    /// look round.
     pub(crate) fn next_wake(&self) -> Instant {
-        match self.timers.first() {
-            Some((at, _)) => self.config.clock.instant(*at),
-            None => Instant::now() + FAR,
+        let look = self.next_look();
+        let at = self.timers.first().map_or(look, |(at, _)| look.min(*at));
+        self.config.clock.instant(at)
+    }
+
+    fn next_look(&self) -> Timestamp {
+        let busy = !self.active.is_empty() || !self.watchers.is_empty();
+        let beat = self.looked_at + if busy { LOOK_ACTIVE } else { LOOK_IDLE };
+        beat.min(self.lease_ends)
+    }
+
+    /// Does what is due.
+    pub(crate) fn wake(&mut self) {
+        self.wake_due();
+        if self.next_look() <= self.now() {
+            self.look_round();
         }
+    }
+
+    /// Levels for whoever reads the meters, and the turns that the loop made.
+    pub(crate) fn count(&self) {
+        self.meters.loop_turns.add(1);
+        self.meters.runs_pending.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
+        self.meters.runs_active.set(i64::try_from(self.active.len()).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn drop_timer(&mut self, id: RunId) {
@@ -121,7 +145,6 @@ impl Desk {
     /// The net: leases that ran out, runs without progress, workers that are gone.
     pub(crate) fn look_round(&mut self) {
         let now = self.now();
-        self.wake_due();
         self.renew_embedded(now);
         let dead: Vec<WorkerId> =
             self.workers.iter().filter(|(_, worker)| worker.until <= now).map(|(id, _)| *id).collect();
@@ -134,12 +157,13 @@ impl Desk {
             watchers.retain(|watcher| !watcher.is_closed());
             !watchers.is_empty()
         });
-        self.meters.runs_pending.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
-        self.meters.runs_active.set(i64::try_from(self.active.len()).unwrap_or(i64::MAX));
+        self.looked_at = now;
+        // A heartbeat moves an end away, which costs one look too many at most.
+        self.lease_ends = self.workers.values().map(|worker| worker.until).min().unwrap_or(now + LOOK_IDLE);
     }
 
     /// Leases of the embedded worker live as long as this loop turns: it is one process.
-    fn renew_embedded(&mut self, now: Timestamp) {
+    pub(crate) fn renew_embedded(&mut self, now: Timestamp) {
         for worker in self.workers.values_mut() {
             if worker.row.kind == hale_store::WorkerKind::Embedded && !worker.orders.is_closed() {
                 worker.until = now + limits::LEASE;

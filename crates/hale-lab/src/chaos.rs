@@ -16,6 +16,7 @@ use hale_core::time::{Millis, Timestamp};
 use hale_engine::Engine;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
 pub use remote::Remote;
 
@@ -91,11 +92,13 @@ pub struct Lab {
     engine: Engine,
     sim: SimAt,
     faults: Mutex<BTreeMap<FaultId, (Injected, Held)>>,
+    /// A fault came, so that the next end may be another one.
+    came: Notify,
 }
 
 impl Lab {
     pub fn new(engine: Engine, sim: SimAt) -> Self {
-        Self { engine, sim, faults: Mutex::default() }
+        Self { engine, sim, faults: Mutex::default(), came: Notify::new() }
     }
 
     fn faults(&self) -> MutexGuard<'_, BTreeMap<FaultId, (Injected, Held)>> {
@@ -130,6 +133,7 @@ impl Lab {
         let injected =
             Injected { id, fault: known.fault, target, since: now, until: span.map(|span| now + span), hits };
         self.faults().insert(id, (injected.clone(), held));
+        self.came.notify_one();
         Ok(injected)
     }
 
@@ -234,6 +238,20 @@ impl Lab {
             ended.push(self.clear(id).await?);
         }
         Ok(ended)
+    }
+
+    /// Waits until the time of a fault is over; for ever while there is none. One caller at a time.
+    pub async fn due(&self) {
+        loop {
+            let ends = self.faults().values().filter_map(|(injected, _)| injected.until).min();
+            match ends.map(|at| self.engine.clock().instant(at)) {
+                None => self.came.notified().await,
+                Some(at) => tokio::select! {
+                    () = self.came.notified() => {}
+                    () = tokio::time::sleep_until(at) => return,
+                },
+            }
+        }
     }
 
     /// Ends faults whose time is over; models end theirs by themselves.

@@ -5,5 +5,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(hale::cli::main() as u8)
+    let exit = hale::cli::main();
+    hale::logs::flush();
+    ExitCode::from(exit as u8)
 }

@@ -25,14 +25,11 @@ use hale_lab::sim;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// The seed of the simulated models in a server: the same question gets the same answer every time.
 const SIM_SEED: u64 = 7;
-/// Between two looks for injected faults whose time is over.
-const SWEEP: Duration = Duration::from_millis(500);
 
 /// Serves until Ctrl-C, SIGTERM or a shutdown over HTTP. `ready` hears the status once, when requests are answered.
 ///
@@ -86,7 +83,20 @@ async fn on_signals(shutdown: CancellationToken) {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
+    crate::logs::flush();
     std::process::exit(130);
+}
+
+/// After a failed sync nothing that the store says can be trusted; the next start reads what is really there.
+fn end_at_once(error: &hale_store::Error) {
+    // An ERROR line is written before this returns, and with it every line before it.
+    tracing::error!(
+        event = "sync_failed",
+        code = "E015",
+        error = error as &(dyn std::error::Error + 'static),
+        "the disk did not keep what was written: the server ends"
+    );
+    std::process::abort();
 }
 
 async fn drain_when_told(app: Arc<App>) {
@@ -99,7 +109,7 @@ async fn sweep(app: Arc<App>) {
     loop {
         tokio::select! {
             () = app.shutdown.cancelled() => return,
-            () = tokio::time::sleep(SWEEP) => lab.sweep().await,
+            () = lab.due() => lab.sweep().await,
         }
     }
 }
@@ -126,8 +136,12 @@ impl Built {
         let server_key = ServerKey::load(&config.data).map_err(|error| Error::failed(&error.failure()))?;
         let faults = fault::Handle::default();
         let meters = Arc::new(Meters::default());
-        let options =
-            hale_store::Options { faults: faults.clone(), meters: meters.clone(), ..Default::default() };
+        let options = hale_store::Options {
+            faults: faults.clone(),
+            meters: meters.clone(),
+            sync_failed: Arc::new(end_at_once),
+            ..Default::default()
+        };
         let store = Arc::new(hale_store::Sqlite::open(lock, options).map_err(failed)?);
         let sim = simulated(config).await?;
         let clock = Clock::start();

@@ -1,7 +1,8 @@
 //! The watched folder of packs: a changed file is deployed, a broken one leaves the last good version running.
 //!
-//! Notices by the kernel's word and, as a net, by looking every two seconds; a file is taken only when it has been
-//! still for a moment, so a half-written one is read again. Event name in the log: `hot_reload`.
+//! Notices by the kernel's word and, as a net, by looking every 30 seconds (every two where the kernel does not tell);
+//! a file is taken only when it has been still for a moment, so a half-written one is read again. A folder that was
+//! removed and made anew is heard again. Event name in the log: `hot_reload`.
 //! Read next: [`super::Registry`].
 
 use super::{Versioning, is_pack_file};
@@ -10,13 +11,18 @@ use crate::input::{Caller, DryRun};
 use hale_core::limits;
 use notify::Watcher;
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// The net below the kernel's word.
-const LOOK: Duration = Duration::from_secs(2);
+/// The net below the kernel's word: a lost event, or a change behind a link that leads out of the folder's own list.
+const LOOK: Duration = Duration::from_secs(30);
+/// Where the kernel does not tell, or the folder is gone for now.
+const LOOK_DEAF: Duration = Duration::from_secs(2);
 /// A file must be still this long.
 const STILL: Duration = Duration::from_millis(60);
 /// Files that one folder may hold; more are not looked at, and said so.
@@ -27,44 +33,117 @@ type Seen = BTreeMap<PathBuf, (SystemTime, u64)>;
 /// Watches `dir` until `stop`. The first look is done before this returns.
 pub async fn watch(engine: Engine, dir: PathBuf, stop: CancellationToken) {
     let mut seen = Seen::new();
+    let (mut ears, mut heard) = Ears::new();
+    // Before the first look, so that nothing that changes after it is missed.
+    let mut hears = ears.turn_to(&dir);
     // At the start every file is taken as it is: nobody should wait for a file that was just put there.
     look(&engine, &dir, (&mut seen, Duration::ZERO)).await;
+    let mut still = Still::Yes;
     crate::tasks::spawn("pack-watch", async move {
-        let (tx, mut rx) = mpsc::channel(1);
-        let heard = move |_: notify::Result<notify::Event>| {
-            // Full means that a look is due already.
-            let _ = tx.try_send(());
-        };
-        let mut watcher = notify::recommended_watcher(heard).ok();
-        if let Some(watcher) = watcher.as_mut()
-            && let Err(error) = watcher.watch(&dir, notify::RecursiveMode::NonRecursive)
-        {
-            tracing::warn!(event = "hot_reload", error = %error, "packs folder is looked at every {LOOK:?} only");
-        }
         loop {
+            let wait = match (still, hears) {
+                (Still::No, _) => STILL,
+                (Still::Yes, Hears::Kernel) => LOOK,
+                (Still::Yes, Hears::Nothing) => LOOK_DEAF,
+            };
             tokio::select! {
                 () = stop.cancelled() => break,
-                _ = rx.recv() => tokio::time::sleep(STILL).await,
-                () = tokio::time::sleep(LOOK) => {}
+                _ = heard.recv() => tokio::time::sleep(STILL).await,
+                () = tokio::time::sleep(wait) => {}
             }
-            look(&engine, &dir, (&mut seen, STILL)).await;
+            hears = ears.turn_to(&dir);
+            still = look(&engine, &dir, (&mut seen, STILL)).await;
         }
     });
 }
 
-async fn look(engine: &Engine, dir: &Path, (seen, still_for): (&mut Seen, Duration)) {
-    let Ok(files) = list(dir) else { return };
+/// Whether every file could be taken, or one has to be looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Still {
+    Yes,
+    No,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hears {
+    Kernel,
+    Nothing,
+}
+
+/// The kernel's word about one folder.
+struct Ears {
+    watcher: Option<notify::RecommendedWatcher>,
+    /// The folder that is listened to, by device and inode: its path may lead to another one by now.
+    at: Option<(u64, u64)>,
+    /// The folder was removed; a new one may even have its inode.
+    gone: Arc<AtomicBool>,
+}
+
+impl Ears {
+    fn new() -> (Self, mpsc::Receiver<()>) {
+        let (tx, rx) = mpsc::channel(1);
+        let gone = Arc::new(AtomicBool::new(false));
+        let lost = gone.clone();
+        let told = move |event: notify::Result<notify::Event>| {
+            if event.as_ref().is_ok_and(is_our_own_look) {
+                return;
+            }
+            if event.is_ok_and(|event| event.kind.is_remove()) {
+                lost.store(true, Ordering::Relaxed);
+            }
+            // Full means that a look is due already.
+            let _ = tx.try_send(());
+        };
+        (Self { watcher: notify::recommended_watcher(told).ok(), at: None, gone }, rx)
+    }
+
+    /// Listens to what `dir` is now.
+    fn turn_to(&mut self, dir: &Path) -> Hears {
+        let is = std::fs::metadata(dir).ok().map(|meta| (meta.dev(), meta.ino()));
+        let Some(watcher) = self.watcher.as_mut() else { return Hears::Nothing };
+        // Any removal may be that of the folder; to listen anew to the same one costs nothing.
+        let gone = self.gone.swap(false, Ordering::Relaxed);
+        if is.is_none() || is != self.at || gone {
+            let _ = watcher.unwatch(dir);
+            let told = watcher.watch(dir, notify::RecursiveMode::NonRecursive);
+            if let Err(error) = &told
+                && is.is_some()
+            {
+                tracing::warn!(event = "hot_reload", error = %error, "packs folder is looked at every {LOOK_DEAF:?} only");
+            }
+            self.at = is.filter(|_| told.is_ok());
+        }
+        if self.at.is_some() { Hears::Kernel } else { Hears::Nothing }
+    }
+}
+
+/// To look into the folder is an event in it: it must not cause the next look.
+fn is_our_own_look(event: &notify::Event) -> bool {
+    use notify::event::{AccessKind, AccessMode, EventKind};
+    match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
+        EventKind::Access(_) => true,
+        _ => false,
+    }
+}
+
+async fn look(engine: &Engine, dir: &Path, (seen, still_for): (&mut Seen, Duration)) -> Still {
+    engine.meters().pack_looks.add(1);
+    let Ok(files) = list(dir) else { return Still::Yes };
+    let mut still = Still::Yes;
     for (path, stamp) in files {
         if seen.get(&path) == Some(&stamp) {
             continue;
         }
-        let still = still_for.is_zero() || stamp.0.elapsed().is_ok_and(|age| age >= still_for);
-        if !still {
+        // A time that is still to come says nothing: such a file is taken as it is.
+        if stamp.0.elapsed().is_ok_and(|age| age < still_for) {
+            still = Still::No;
             continue;
         }
         seen.insert(path.clone(), stamp);
         reload(engine, &path, stamp.1).await;
     }
+    still
 }
 
 fn list(dir: &Path) -> std::io::Result<Vec<(PathBuf, (SystemTime, u64))>> {

@@ -6,6 +6,7 @@ mod agent;
 mod calls;
 mod fixes;
 mod flight;
+mod idle;
 mod logs;
 mod packs;
 mod recovery;

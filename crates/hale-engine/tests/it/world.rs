@@ -31,6 +31,7 @@ type Read<T> = Result<T, hale_store::Error>;
 pub struct Kept {
     inner: Arc<Memory>,
     pub batches: AtomicU64,
+    pub reads: AtomicU64,
     /// Looks at the counts: one in each gathering of evidence.
     pub looks: AtomicU64,
     pub broken: AtomicBool,
@@ -43,6 +44,12 @@ impl Kept {
     /// From now on no batch becomes durable, until `hold(false)`.
     pub fn hold(&self, held: bool) {
         self.held.send_replace(held);
+    }
+
+    /// The store below, and one more read.
+    fn read(&self) -> &Memory {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        &self.inner
     }
 
     fn ok(&self) -> Read<()> {
@@ -70,19 +77,19 @@ impl Store for Kept {
         })
     }
     fn run(&self, id: RunId) -> Read<Option<StoredRun>> {
-        self.inner.run(id)
+        self.read().run(id)
     }
     fn history(&self, id: RunId, from_seq: u64, limit: u32) -> Read<Vec<Record>> {
-        self.inner.history(id, from_seq, limit)
+        self.read().history(id, from_seq, limit)
     }
     fn list(&self, filter: &ListFilter, after: Option<Cursor>, limit: u32) -> Read<Page> {
-        self.inner.list(filter, after, limit)
+        self.read().list(filter, after, limit)
     }
     fn active(&self) -> Read<Vec<StoredRun>> {
-        self.inner.active()
+        self.read().active()
     }
     fn queue(&self) -> Read<Vec<QueueRow>> {
-        self.inner.queue()
+        self.read().queue()
     }
     fn delayed(&self) -> Read<Delayed> {
         self.inner.delayed()
@@ -101,38 +108,38 @@ impl Store for Kept {
     }
     fn counts(&self, since: Timestamp) -> Read<Counts> {
         self.looks.fetch_add(1, Ordering::Relaxed);
-        self.inner.counts(since)
+        self.read().counts(since)
     }
     fn packs(&self) -> Read<Vec<PackHead>> {
-        self.inner.packs()
+        self.read().packs()
     }
     fn pack_versions(&self, name: &str) -> Read<Vec<PackRow>> {
-        self.inner.pack_versions(name)
+        self.read().pack_versions(name)
     }
     fn pack(&self, name: &str, version: Option<&str>) -> Read<Option<PackRow>> {
-        self.inner.pack(name, version)
+        self.read().pack(name, version)
     }
     fn settings(&self) -> Read<Vec<(String, String)>> {
-        self.inner.settings()
+        self.read().settings()
     }
     fn keys(&self) -> Read<Vec<KeyRow>> {
-        self.inner.keys()
+        self.read().keys()
     }
     fn workers(&self) -> Read<Vec<WorkerRow>> {
-        self.inner.workers()
+        self.read().workers()
     }
     fn audit(&self, filter: &AuditFilter, limit: u32) -> Read<Vec<AuditRow>> {
-        self.inner.audit(filter, limit)
+        self.read().audit(filter, limit)
     }
     fn space(&self) -> Read<Space> {
         self.ok()?;
-        Ok(Space { ballast: true, ..self.inner.space()? })
+        Ok(Space { ballast: true, ..self.read().space()? })
     }
     fn freeable(&self, before: Timestamp) -> Read<Pruned> {
-        self.inner.freeable(before)
+        self.read().freeable(before)
     }
     fn prune(&self, before: Timestamp, runs_max: u64) -> Read<Pruned> {
-        self.inner.prune(before, runs_max)
+        self.read().prune(before, runs_max)
     }
 }
 

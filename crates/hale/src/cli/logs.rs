@@ -1,6 +1,7 @@
 //! `hale logs`: the server's own log, read from its folder.
 //!
-//! Guarantees: works with the server up or down; a line that is not ours is shown as it is, never dropped in silence.
+//! Guarantees: works with the server up or down; shows what a running server logged before the command was given,
+//! although it writes lines in bundles; a line that is not ours is shown as it is, never dropped in silence.
 //! Leaves to others: writing ([`crate::logs`]).
 
 use super::ctx::Ctx;
@@ -8,6 +9,7 @@ use crate::config::value::{LogLevel, Setting};
 use crate::exit::{Error, Exit};
 use crate::logs::file;
 use crate::logs::line::{now, text_form};
+use crate::logs::sink::GATHER;
 use crate::render::paint::Look;
 use crate::render::{Format, Tone, when};
 use hale_core::time::{Millis, Timestamp};
@@ -58,6 +60,7 @@ pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let data = ctx.config(Vec::new(), None)?.data;
     let dir = data.join("logs");
     let from = args.since.map(|since| now() - since);
+    let_it_write(&data);
     let wanted = Wanted { level: args.level, run: args.run.as_deref(), from };
     let mut kept = VecDeque::new();
     let mut found = false;
@@ -78,6 +81,14 @@ pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
         ctx.screen.print(&text);
     }
     Ok(Exit::Done)
+}
+
+/// A server that is up holds lines back for [`GATHER`]: what it logged before this command is in the file afterwards.
+fn let_it_write(data: &Path) {
+    // A folder whose lock cannot be read is read all the same; only the newest lines may be missing.
+    if let Ok(Some(_)) = hale_store::folder::Folder::holder(data) {
+        std::thread::sleep(GATHER * 2);
+    }
 }
 
 /// Reads one file, oldest line first; false if it is not there.

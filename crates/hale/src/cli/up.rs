@@ -48,6 +48,9 @@ pub struct Args {
     /// Return when the server is ready and leave it running
     #[arg(short, long)]
     pub detach: bool,
+    /// This is the server that --detach started: stderr goes to up.log
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    pub detached: bool,
 }
 
 impl Args {
@@ -91,15 +94,20 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     folder::remove_address(&data);
     // What still runs on blocking threads is cut off here: it is durable or it did not happen.
     runtime.shutdown_background();
+    logs::flush();
     written?;
     served?;
     ctx.screen.note("stopped");
     Ok(Exit::Done)
 }
 
-/// A terminal hears what needs a person; a pipe or a service manager hears everything that is logged.
+/// A terminal hears what needs a person; a pipe or a service manager hears everything that is logged. `up.log` of a
+/// detached server gets no second copy of every line: its start, what needs a person, and what a crash leaves behind.
 fn terminal(args: &Args, ctx: &Ctx, config: &Config) -> Terminal {
     let settings = &config.settings;
+    if args.detached {
+        return Terminal::Lines(settings.log_format, LogLevel::Warn.min(settings.log_level));
+    }
     let asked = args.log_level.is_some() || args.log_format.is_some();
     if ctx.screen.terminals().err && !asked {
         return Terminal::Lines(LogFormat::Text, LogLevel::Warn.min(settings.log_level));

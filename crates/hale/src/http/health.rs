@@ -36,6 +36,7 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Result<Json<serde_json::Valu
 
 /// `GET /health` and its other paths: 503 unless healthy or degraded, with the components either way.
 pub async fn health(State(app): State<Arc<App>>, Extension(actor): Extension<Actor>) -> Response {
+    app.engine.health_fresh().await;
     let mut health = judged(&app);
     let status = match health.status.as_str() {
         "healthy" | "degraded" => StatusCode::OK,

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 /// `GET /api/v1/status`.
 pub async fn status(State(app): State<Arc<App>>) -> Result<Json<Status>, Refusal> {
+    app.engine.health_fresh().await;
     Ok(Json(gather(&app).await?))
 }
 

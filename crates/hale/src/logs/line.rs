@@ -1,13 +1,14 @@
 //! One line of the log.
 //!
 //! Guarantees: the keys stand in one order (`level ts caller msg request_id duration_ms error`, then ours, then the
-//! rest as they came); the text form is exactly `LEVEL [run_id=…] message`.
-//! Leaves to others: where the line goes.
+//! rest as they came); the text form is exactly `LEVEL [run_id=…] message`; a field is put into its final form once,
+//! and a line is written into a buffer that its thread uses again.
+//! Leaves to others: where the line goes ([`super::sink`]).
 
 use super::FIELD_BYTES;
 use hale_core::time::Timestamp;
-use serde_json::{Map, Value};
-use std::fmt::{Debug, Write};
+use std::fmt::{Debug, Write as _};
+use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
 use tracing::{Level, Metadata};
@@ -15,68 +16,131 @@ use tracing::{Level, Metadata};
 /// Keys with a fixed place, after `level`, `ts`, `caller` and `msg`.
 const ORDER: [&str; 9] =
     ["request_id", "duration_ms", "error", "run_id", "pack", "step", "correlation_id", "code", "event"];
+/// How tracing calls the sentence of a line.
+const MESSAGE: &str = "message";
 
-/// Fields of a span or an event.
+/// Fields of a span or an event: one text that holds all values, and where each stands in it.
 #[derive(Clone, Debug, Default)]
-pub struct Fields(Map<String, Value>);
+pub struct Fields {
+    values: String,
+    places: Vec<Place>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    key: &'static str,
+    from: usize,
+    to: usize,
+    form: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A string, not escaped yet.
+    Text,
+    /// A number or a truth value, as JSON has it.
+    Scalar,
+}
 
 impl Fields {
+    pub fn clear(&mut self) {
+        self.values.clear();
+        self.places.clear();
+    }
+
     /// Takes over the fields of an outer span.
     pub fn take_over(&mut self, outer: &Fields) {
-        for (key, value) in &outer.0 {
-            self.0.insert(key.clone(), value.clone());
+        for place in &outer.places {
+            let from = self.values.len();
+            self.values.push_str(&outer.values[place.from..place.to]);
+            self.put(place.key, from, place.form);
         }
     }
 
-    fn put(&mut self, field: &Field, value: Value) {
-        // `run = %id` reads well in code; outside it is `run_id` everywhere.
-        let key = if field.name() == "run" { "run_id" } else { field.name() };
-        self.0.insert(key.to_owned(), value);
+    /// What was written since `from` is the value of `key`.
+    fn put(&mut self, key: &'static str, from: usize, form: Form) {
+        if form == Form::Text && self.values.len() - from > FIELD_BYTES {
+            let end = self.values.floor_char_boundary(from + FIELD_BYTES);
+            let dropped = self.values.len() - end;
+            self.values.truncate(end);
+            let _ = write!(self.values, "… ({dropped} bytes more)");
+        }
+        let place = Place { key, from, to: self.values.len(), form };
+        match self.places.iter_mut().find(|known| known.key == key) {
+            Some(known) => *known = place,
+            None => self.places.push(place),
+        }
     }
 
-    fn put_text(&mut self, field: &Field, text: &str) {
-        let mut text = text.to_owned();
-        if text.len() > FIELD_BYTES {
-            let dropped = text.len() - FIELD_BYTES;
-            text.truncate(text.floor_char_boundary(FIELD_BYTES));
-            let _ = write!(text, "… ({dropped} bytes more)");
-        }
-        self.put(field, Value::String(text));
+    fn put_text(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
+        let from = self.values.len();
+        write(&mut self.values);
+        self.put(key(field), from, Form::Text);
     }
+
+    fn put_scalar(&mut self, field: &Field, value: impl std::fmt::Display) {
+        let from = self.values.len();
+        let _ = write!(self.values, "{value}");
+        self.put(key(field), from, Form::Scalar);
+    }
+
+    fn find(&self, key: &str) -> Option<&Place> {
+        self.places.iter().find(|place| place.key == key)
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.find(key).map(|place| &self.values[place.from..place.to])
+    }
+}
+
+/// `run = %id` reads well in code; outside it is `run_id` everywhere.
+fn key(field: &Field) -> &'static str {
+    if field.name() == "run" { "run_id" } else { field.name() }
 }
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.put_text(field, &format!("{value:?}"));
+        self.put_text(field, |to| {
+            let _ = write!(to, "{value:?}");
+        });
     }
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put_text(field, value);
+        self.put_text(field, |to| to.push_str(value));
     }
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value.into());
+        self.put_scalar(field, value);
     }
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value.into());
+        self.put_scalar(field, value);
     }
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value.into());
+        // JSON knows no infinity; and the shortest form that reads back is `{:?}`.
+        if value.is_finite() {
+            self.put_scalar(field, format_args!("{value:?}"));
+        } else {
+            self.put_scalar(field, "null");
+        }
     }
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value.into());
+        self.put_scalar(field, value);
     }
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let chain: Vec<String> = hale_core::failure::chain(value).collect();
-        self.put_text(field, &chain.join(": "));
+        self.put_text(field, |to| {
+            for (place, error) in hale_core::failure::chain(value).enumerate() {
+                let between = if place == 0 { "" } else { ": " };
+                let _ = write!(to, "{between}{error}");
+            }
+        });
     }
 }
 
 /// A line with everything on it.
-#[derive(Clone, Debug)]
-pub struct Line {
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
     level: Level,
     at: Timestamp,
-    caller: String,
-    fields: Map<String, Value>,
+    caller: (&'a str, u32),
+    fields: &'a Fields,
 }
 
 /// Now, by the system's clock.
@@ -85,44 +149,80 @@ pub fn now() -> Timestamp {
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-impl Line {
-    pub fn new(metadata: &Metadata<'_>, fields: Fields, at: Timestamp) -> Self {
-        let file = metadata.file().unwrap_or("unknown");
-        let caller = format!("{file}:{}", metadata.line().unwrap_or(0));
-        Self { level: *metadata.level(), at, caller, fields: fields.0 }
+impl<'a> Line<'a> {
+    pub fn new(metadata: &'a Metadata<'_>, fields: &'a Fields, at: Timestamp) -> Self {
+        let caller = (metadata.file().unwrap_or("unknown"), metadata.line().unwrap_or(0));
+        Self { level: *metadata.level(), at, caller, fields }
     }
 
     fn message(&self) -> &str {
-        self.fields.get("message").and_then(Value::as_str).unwrap_or_default()
+        self.fields.text(MESSAGE).unwrap_or_default()
     }
 
-    /// The JSON form, with its line end.
-    pub fn json(&self) -> String {
-        let mut object = Map::new();
-        object.insert("level".to_owned(), self.level.as_str().to_ascii_lowercase().into());
-        object.insert("ts".to_owned(), self.at.rfc3339().into());
-        object.insert("caller".to_owned(), self.caller.clone().into());
-        object.insert("msg".to_owned(), self.message().into());
+    /// Appends the JSON form with its line end. Writing to memory cannot fail.
+    pub fn json(&self, out: &mut Vec<u8>) {
+        let (file, number) = self.caller;
+        let _ = write!(out, r#"{{"level":"{}","ts":"{}","caller":"#, lower(self.level), self.at);
+        quote(out, file);
+        // Inside of the quotes.
+        out.pop();
+        let _ = write!(out, r#":{number}","msg":"#);
+        quote(out, self.message());
         for key in ORDER {
-            if let Some(value) = self.fields.get(key) {
-                object.insert(key.to_owned(), value.clone());
+            if let Some(place) = self.fields.find(key) {
+                self.member(out, place);
             }
         }
-        for (key, value) in &self.fields {
-            if key != "message" && !object.contains_key(key) {
-                object.insert(key.clone(), value.clone());
+        for place in &self.fields.places {
+            if place.key != MESSAGE && !ORDER.contains(&place.key) && !FIXED.contains(&place.key) {
+                self.member(out, place);
             }
         }
-        let mut line = Value::Object(object).to_string();
-        line.push('\n');
-        line
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn member(&self, out: &mut Vec<u8>, place: &Place) {
+        out.push(b',');
+        quote(out, place.key);
+        out.push(b':');
+        let value = &self.fields.values[place.from..place.to];
+        match place.form {
+            Form::Text => quote(out, value),
+            Form::Scalar => out.extend_from_slice(value.as_bytes()),
+        }
     }
 
     /// The text form, with its line end.
     pub fn text(&self) -> String {
-        let run = self.fields.get("run_id").map(plain);
-        text_form(self.level.as_str(), run.as_deref(), self.message())
+        text_form(self.level.as_str(), self.fields.text("run_id"), self.message())
     }
+}
+
+/// Keys that a line has of its own; a field of this name would stand there twice.
+const FIXED: [&str; 4] = ["level", "ts", "caller", "msg"];
+
+fn lower(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    }
+}
+
+/// A JSON string. Writing a string to memory cannot fail.
+fn quote(out: &mut Vec<u8>, text: &str) {
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// A line of the log about the log itself, in JSON.
+pub fn note(event: &str, message: &str) -> String {
+    let at = now();
+    format!(
+        "{{\"level\":\"warn\",\"ts\":\"{at}\",\"caller\":\"{}\",\"msg\":\"{message}\",\"event\":\"{event}\"}}\n",
+        concat!(file!(), ":", line!())
+    )
 }
 
 /// `LEVEL [run_id=…] message`; a line that belongs to no run has no brackets.
@@ -133,10 +233,6 @@ pub fn text_form(level: &str, run: Option<&str>, message: &str) -> String {
     }
     let _ = writeln!(line, " {}", escaped(message));
     line
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Control characters would start lines of their own, or command the terminal.

@@ -24,8 +24,7 @@ impl Write for Buffer {
 /// What is logged while `act` runs.
 fn logged(format: LogFormat, level: LogLevel, act: impl FnOnce()) -> String {
     let buffer = Buffer::default();
-    let writer = buffer.clone();
-    let layer = to_writer(move || writer.clone(), level, format);
+    let layer = to_writer(buffer.clone(), level, format);
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), act);
     let bytes = buffer.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
@@ -133,6 +132,23 @@ fn a_long_field_is_cut_and_says_so() {
 }
 
 #[test]
+fn values_keep_their_kind_and_a_field_stands_once() {
+    let line = json(|| {
+        let span = tracing::info_span!(target: "hale", "outer", n = 1u64, level = "spoofed");
+        let _in_span = span.enter();
+        tracing::info!(target: "hale", n = 2i64, whole = 12.0, odd = f64::NAN, yes = true, "values");
+    });
+    assert_eq!((&line["n"], &line["whole"], &line["yes"]), (&2.into(), &12.0.into(), &true.into()));
+    assert_eq!((&line["odd"], &line["level"]), (&Value::Null, &"info".into()));
+    let raw = logged(LogFormat::Json, LogLevel::Info, || {
+        let span = tracing::info_span!(target: "hale", "outer", run = "a", level = "spoofed");
+        let _in_span = span.enter();
+        tracing::info!(target: "hale", run_id = "b", "once");
+    });
+    assert_eq!((raw.matches("\"run_id\"").count(), raw.matches("\"level\"").count()), (1, 1), "{raw}");
+}
+
+#[test]
 fn an_error_is_logged_with_its_chain() {
     #[derive(Debug, thiserror::Error)]
     #[error("read the pack")]
@@ -147,10 +163,13 @@ fn an_error_is_logged_with_its_chain() {
 #[test]
 fn the_file_turns_over_by_size_and_keeps_three() {
     let dir = tempfile::TempDir::new().unwrap();
-    let log = Rotating::with_size(dir.path(), 100).unwrap();
-    for number in 0..40 {
-        log.write(&format!("line {number:02} of the log\n"));
+    let mut log = Rotating::with_size(dir.path(), 100).unwrap();
+    let line = |number: u32| format!("line {number:02} of the log\n");
+    for number in 0..10 {
+        log.append(line(number).as_bytes());
     }
+    // Many at once turn the file over between two lines.
+    log.append((10..40).map(line).collect::<String>().as_bytes());
     let present: Vec<_> = files(dir.path()).into_iter().filter(|path| path.exists()).collect();
     assert_eq!(present.len(), 3);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3);

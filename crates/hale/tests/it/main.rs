@@ -12,6 +12,7 @@ mod cli_parse;
 mod cli_render;
 mod cli_client;
 mod cli_logs;
+mod cli_logs_sink;
 mod cli_transcript;
 mod cli_exit;
 mod world;

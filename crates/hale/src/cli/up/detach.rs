@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 /// A start takes 0.3 s; a recovery of many runs on a slow disk takes longer, and more than this is a hang.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// What the server says before it logs, and what a crash leaves behind.
+/// What the server says at its start, its WARN and ERROR lines, and what a crash leaves behind. Every line that it
+/// logs is in `hale.jsonl` beside it.
 const OUTPUT: &str = "up.log";
 const TAIL_LINES: usize = 12;
 
@@ -31,7 +32,8 @@ pub async fn run(args: &Args, ctx: &mut Ctx, config: &Config) -> Result<Exit, Er
     let said_before = std::fs::metadata(&output).map_or(0, |meta| meta.len());
     let exe = std::env::current_exe()
         .map_err(|error| Error::new(Exit::Failed, "find hale's own file").caused_by(&error))?;
-    let line = command_line(args, config);
+    let mut line = command_line(args, config);
+    line.push("--detached".into());
     let mut child = process::spawn_detached(&exe, &line, &[], &output)
         .map_err(|error| Error::new(Exit::Failed, "start the server").caused_by(&error))?;
     let status = match wait_ready(&mut child, ctx, config).await {
