@@ -39,6 +39,20 @@ async fn deployed(world: &World, name: &str) {
     assert!(tokio::time::timeout(PATIENCE, came).await.is_ok(), "{name} was not deployed");
 }
 
+/// Looks at the folder have ended: what is noticed from here on was told by the kernel.
+async fn quiet(world: &World) {
+    let looks = || world.engine.meters().pack_looks.get();
+    let ended = async {
+        let mut before = -1;
+        while before != looks() {
+            before = looks();
+            // Five times the pause before a look.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, ended).await.is_ok(), "a look causes the next one: {}", looks());
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_idle_minute_costs_a_handful_of_turns_reads_and_looks() {
     let (world, _) = with_packs().await;
@@ -95,6 +109,7 @@ async fn a_pack_is_deployed_at_the_kernels_word_and_looking_at_it_causes_no_othe
     for name in ["one", "two", "three"] {
         write(&packs, name);
         deployed(&world, name).await;
+        quiet(&world).await;
     }
     let looks = world.engine.meters().pack_looks.get();
     assert!(looks <= 10, "{looks} looks for three files");
@@ -110,5 +125,6 @@ async fn a_folder_that_was_made_anew_is_heard_again() {
     for name in ["two", "three"] {
         write(&packs, name);
         deployed(&world, name).await;
+        quiet(&world).await;
     }
 }
