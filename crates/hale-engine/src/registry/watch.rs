@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The net below the kernel's word: a lost event, or a change behind a link that leads out of the folder's own list.
 const LOOK: Duration = Duration::from_secs(30);
-/// Where the kernel does not tell, or the folder is gone for now.
+/// Where the kernel does not tell, the folder is gone for now, or a file says that it is from the future.
 const LOOK_DEAF: Duration = Duration::from_secs(2);
 /// A file must be still this long.
 const STILL: Duration = Duration::from_millis(60);
@@ -38,30 +38,20 @@ pub async fn watch(engine: Engine, dir: PathBuf, stop: CancellationToken) {
     let mut hears = ears.turn_to(&dir);
     // At the start every file is taken as it is: nobody should wait for a file that was just put there.
     look(&engine, &dir, (&mut seen, Duration::ZERO)).await;
-    let mut still = Still::Yes;
+    let mut again = None;
     crate::tasks::spawn("pack-watch", async move {
         loop {
-            let wait = match (still, hears) {
-                (Still::No, _) => STILL,
-                (Still::Yes, Hears::Kernel) => LOOK,
-                (Still::Yes, Hears::Nothing) => LOOK_DEAF,
-            };
+            let net = if hears == Hears::Kernel { LOOK } else { LOOK_DEAF };
+            let wait = again.unwrap_or(net).min(net);
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = heard.recv() => tokio::time::sleep(STILL).await,
                 () = tokio::time::sleep(wait) => {}
             }
             hears = ears.turn_to(&dir);
-            still = look(&engine, &dir, (&mut seen, STILL)).await;
+            again = look(&engine, &dir, (&mut seen, STILL)).await;
         }
     });
-}
-
-/// Whether every file could be taken, or one has to be looked at again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Still {
-    Yes,
-    No,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,23 +117,29 @@ fn is_our_own_look(event: &notify::Event) -> bool {
     }
 }
 
-async fn look(engine: &Engine, dir: &Path, (seen, still_for): (&mut Seen, Duration)) -> Still {
+/// Takes what is new and still; says when to look again, if a file has to wait.
+async fn look(engine: &Engine, dir: &Path, (seen, still_for): (&mut Seen, Duration)) -> Option<Duration> {
     engine.meters().pack_looks.add(1);
-    let Ok(files) = list(dir) else { return Still::Yes };
-    let mut still = Still::Yes;
+    let files = list(dir).ok()?;
+    let mut again: Option<Duration> = None;
     for (path, stamp) in files {
         if seen.get(&path) == Some(&stamp) {
             continue;
         }
-        // A time that is still to come says nothing: such a file is taken as it is.
-        if stamp.0.elapsed().is_ok_and(|age| age < still_for) {
-            still = Still::No;
+        let wait = match stamp.0.elapsed() {
+            _ if still_for.is_zero() => None,
+            Ok(age) => (age < still_for).then_some(STILL),
+            // How old it is will be known when that time has come.
+            Err(_) => Some(LOOK_DEAF),
+        };
+        if let Some(wait) = wait {
+            again = Some(again.map_or(wait, |other| other.min(wait)));
             continue;
         }
         seen.insert(path.clone(), stamp);
         reload(engine, &path, stamp.1).await;
     }
-    still
+    again
 }
 
 fn list(dir: &Path) -> std::io::Result<Vec<(PathBuf, (SystemTime, u64))>> {
