@@ -51,7 +51,8 @@ pub const ARTIFACT_BYTES: u64 = 256 << 20;
 pub const QUEUE_DEPTH: u64 = 10_000_000;
 /// Bytes of a pack file; larger is a mistake or an attack.
 pub const PACK_BYTES: usize = 1 << 20;
-/// Pack versions kept for roll-back.
+/// Versions of one pack that are kept for roll-back: months of daily deploys. An older one stays while a run of it has
+/// not ended.
 pub const PACK_VERSIONS_KEPT: usize = 100;
 /// Normal time in PENDING; later the run is late (AO-12, CONF-09).
 pub const PENDING_NORMAL: Millis = Millis::seconds(30);
@@ -73,6 +74,9 @@ pub const TIME_WARNINGS: [u64; 2] = [50, 55];
 pub const BALLAST_BYTES: u64 = 8 << 20;
 /// Free space below which new work is refused.
 pub const DISK_FLOOR_BYTES: u64 = 4 << 20;
+/// Gathering evidence for a diagnosis; the whole triage is promised within 2 s (AX-02), and judging and the way to the
+/// caller need some of it.
+pub const TRIAGE: Millis = Millis(1500);
 /// Runs in one page of a list.
 pub const PAGE: u32 = 100;
 /// The largest page a caller may ask for.

@@ -130,6 +130,10 @@ operations! {
         "disabled {target}", "Take no more runs of a pack; those under way go on";
     PacksReload "packs.reload" R2 NO_RUN, By(PacksRollback),
         "reloaded {target}", "Read the pack files again; a broken one leaves its last good version running";
+    PacksSetModes "packs.set_modes" R2 NO_RUN, By(PacksRestoreModes),
+        "set owner and mode of pack files in {target}", "Give pack files that are unreadable or open to others mode 0644";
+    PacksRestoreModes "packs.restore_modes" R2 NO_RUN, By(PacksSetModes),
+        "restored owner and mode of pack files in {target}", "Give pack files the owners and modes back that they had";
     KeysCreate "keys.create" R3 NO_RUN, By(KeysRevoke),
         "created the key {target}", "Create an API key";
     KeysRevoke "keys.revoke" R3 NO_RUN, Words("create another key: hale keys create"),

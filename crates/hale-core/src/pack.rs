@@ -7,6 +7,7 @@
 //! Read next: [`manifest`], then [`parse`](mod@parse).
 
 pub mod manifest;
+pub mod offers;
 pub mod parse;
 pub mod schema;
 pub mod template;

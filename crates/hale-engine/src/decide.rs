@@ -36,6 +36,7 @@ impl Desk {
             Input::Join { hello, orders, reply } => self.join(hello, orders, reply, now),
             Input::Heartbeat { worker, holds, reply } => self.heartbeat(worker, &holds, reply, now),
             Input::Drain { worker, drain, reply } => self.drain_worker(worker, drain, reply),
+            Input::Depart { worker, reply } => self.depart(worker, reply, now),
             Input::Leave { worker, why } => self.leave(worker, &why, now),
             Input::Write { ops, reply } => self.write(ops, reply),
             Input::Look { reply } => {
@@ -271,12 +272,7 @@ impl Desk {
 
     fn drain_worker(&mut self, id: WorkerId, drain: bool, reply: Reply<()>) {
         let Some(worker) = self.workers.get_mut(&id) else {
-            let _ = reply.send(Err(Failure::new(
-                Code::E010,
-                "worker.not_found",
-                "engine",
-                format!("find worker {id}"),
-            )));
+            let _ = reply.send(Err(no_worker(id)));
             return;
         };
         worker.draining = drain;
@@ -286,19 +282,29 @@ impl Desk {
     }
 
     fn leave(&mut self, id: WorkerId, why: &str, now: Timestamp) {
-        let Some(mut worker) = self.workers.remove(&id) else { return };
-        let held: Vec<Run> = self
-            .active
-            .values()
-            .filter(|active| holds(active, id))
-            .map(|active| active.run.clone())
-            .collect();
-        for run in held {
+        let Some(worker) = self.workers.remove(&id) else { return };
+        for run in self.held_by(id) {
             self.lose(&run, why, now);
         }
-        worker.row.ended = Some(why.to_owned());
-        worker.row.seen_at = now;
-        self.push(Op::Worker(worker.row), Act::Silent);
+        self.push(Op::Worker(ended(worker, why, now)), Act::Silent);
+    }
+
+    /// Orders that were still on their way to a worker that ends are given back in its name: no lease was lost.
+    fn depart(&mut self, id: WorkerId, reply: Reply<()>, now: Timestamp) {
+        let Some(worker) = self.workers.remove(&id) else {
+            let _ = reply.send(Err(no_worker(id)));
+            return;
+        };
+        for run in self.held_by(id) {
+            let event = Event::Released { worker: id, epoch: run.epoch };
+            self.move_by(&run, event, now);
+        }
+        self.push(Op::Worker(ended(worker, "left", now)), Act::Written { reply });
+    }
+
+    fn held_by(&self, id: WorkerId) -> Vec<Run> {
+        let held = self.active.values().filter(|active| holds(active, id));
+        held.map(|active| active.run.clone()).collect()
     }
 
     /// Ends a lease without its worker's word.
@@ -378,6 +384,15 @@ fn is_last(run: &Run, events: &[Event]) -> bool {
         (Some(Event::Stopped), state) => state.name() == StateName::Cancelled,
         _ => false,
     }
+}
+
+/// The row of a worker that ended.
+fn ended(worker: WorkerState, why: &str, now: Timestamp) -> WorkerRow {
+    WorkerRow { ended: Some(why.to_owned()), seen_at: now, ..worker.row }
+}
+
+fn no_worker(id: WorkerId) -> Failure {
+    Failure::new(Code::E010, "worker.not_found", "engine", format!("find worker {id}"))
 }
 
 pub(crate) fn no_run(id: RunId) -> Failure {

@@ -1,15 +1,18 @@
 //! Evidence: every signal read once, at one moment, into one immutable value.
 //!
 //! Gathering and judging are apart: this reads, `hale-playbooks` decides, and the same bundle gives the same verdict
-//! anywhere. What cannot be read is *unknown* with its reason, never a guess.
+//! anywhere. What cannot be read, or not in time, is *unknown* with its reason, never a guess.
 //! Rows of lab origin are left out: the injector leaves no tracks for the diagnoser.
 //! Read next: [`run_facts`], then `hale-playbooks/src/verdict.rs`.
 
 mod model_facts;
+pub mod pack_facts;
 pub mod run_facts;
 
+use crate::desk::Look;
 use crate::facade::Engine;
 use crate::facade::runs::blocking;
+use crate::registry::modes::Folder;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::RunId;
@@ -19,9 +22,10 @@ use hale_core::time::{Millis, Timestamp};
 use hale_playbooks::evidence::{Builder, Evidence, Reason, Subject};
 use hale_playbooks::value::Value;
 use hale_playbooks::{Verdict, diagnose};
-use hale_store::{Counts, Space, StoredRun};
+use hale_store::{Counts, Pruned, QueueRow, Space, StoredRun};
 use run_facts::RunFacts;
 use std::collections::BTreeMap;
+use tokio::time::Instant;
 
 /// The window of signals that count what happened lately.
 pub const WINDOW: Millis = Millis::seconds(300);
@@ -46,17 +50,34 @@ impl Engine {
         Ok(self.gather(run).await?.0)
     }
 
+    /// All sources at once, each until the same moment: one that hangs costs its own signals and no more.
     async fn gather(&self, run: Option<RunId>) -> Result<(Evidence, Option<(StoredRun, RunFacts)>), Failure> {
         let now = self.now();
+        let by = Instant::now() + limits::TRIAGE.duration();
         let subject = run.map_or(Subject::System, |id| Subject::Run(id.to_string()));
-        let mut builder = Evidence::builder(subject, now);
-        let of_run = match run {
-            Some(id) => Some(self.facts(id, now).await?),
-            None => None,
+        let of_run = async {
+            match run {
+                Some(id) => Ok(Some(within(by, self.facts(id, now)).await?)),
+                None => Ok(None),
+            }
         };
-        builder = builder.known("server.up", Value::Bool(true), "engine");
-        builder = self.read_queue(builder, now).await;
-        builder = self.read_disk(builder, now).await;
+        let (of_run, look, counted, space, disk, packs) = tokio::join!(
+            of_run,
+            within(by, self.look()),
+            within(by, self.counted(now)),
+            within(by, self.spaces(now)),
+            within(by, self.disk()),
+            within(by, self.pack_folder()),
+        );
+        let of_run = of_run?;
+        let mut builder = Evidence::builder(subject, now).known("server.up", Value::Bool(true), "engine");
+        builder = read_look(builder, look, now);
+        builder = read_counts(builder, counted, now);
+        builder = read_store(builder, space, now);
+        builder = builder.known("disk.path", Value::Text(self.config().data.display().to_string()), "config");
+        builder = read_disk(builder, disk);
+        let packs = packs.map_err(|failure| (reason(&failure), failure.to_string()));
+        builder = pack_facts::fill(builder, self.config().packs.as_deref(), packs);
         let model = of_run.as_ref().map(|(_, facts)| facts.model.clone());
         builder = model_facts::read(self, builder, (model, now));
         if let Some((_, facts)) = &of_run {
@@ -83,81 +104,25 @@ impl Engine {
         Ok((stored, facts))
     }
 
-    async fn read_queue(&self, builder: Builder, now: Timestamp) -> Builder {
-        const NAMES: [&str; 6] = [
-            "runs.pending",
-            "runs.active",
-            "workers.live",
-            "workers.slots",
-            "workers.busy",
-            "workers.draining",
-        ];
-        let builder = match self.look().await {
-            Ok(look) => {
-                let live = || look.workers.iter().filter(|worker| worker.until > now);
-                let taking = || live().filter(|worker| !worker.draining);
-                let sum = |value: u64| Value::Int(i64::try_from(value).unwrap_or(i64::MAX));
-                builder
-                    .known("runs.pending", sum(look.pending), "engine")
-                    .known("runs.active", sum(look.active), "engine")
-                    .known("workers.live", sum(taking().count() as u64), "engine")
-                    .known(
-                        "workers.slots",
-                        sum(taking().map(|worker| u64::from(worker.slots)).sum()),
-                        "engine",
-                    )
-                    .known("workers.busy", sum(live().map(|worker| u64::from(worker.busy)).sum()), "engine")
-                    .known(
-                        "workers.draining",
-                        sum(live().filter(|worker| worker.draining).count() as u64),
-                        "engine",
-                    )
-            }
-            Err(failure) => NAMES
-                .into_iter()
-                .fold(builder, |builder, name| builder.unknown(name, Reason::TimedOut, &failure.to_string())),
-        };
-        self.read_counts(builder, now).await
+    async fn counted(&self, now: Timestamp) -> Result<(Counts, Vec<QueueRow>), Failure> {
+        let (store, since) = (self.store().clone(), now - WINDOW);
+        blocking(move || Ok((store.counts(since)?, store.queue()?))).await
     }
 
-    async fn read_counts(&self, builder: Builder, now: Timestamp) -> Builder {
-        let store = self.store().clone();
-        let since = now - WINDOW;
-        let read = blocking(move || Ok((store.counts(since)?, store.queue()?))).await;
-        match read {
-            Ok((counts, queue)) => {
-                let ended = |state| Value::Int(count(&counts, state));
-                let oldest = queue.iter().filter_map(|row| row.oldest).min();
-                let age = oldest.map_or(Millis(0), |oldest| now.since(oldest));
-                builder
-                    .known("runs.failed_5m", ended(StateName::Failed), "store")
-                    .known("runs.timeout_5m", ended(StateName::Timeout), "store")
-                    .known("runs.oldest_pending_age", Value::Duration(age), "store")
-            }
-            Err(failure) => ["runs.failed_5m", "runs.timeout_5m", "runs.oldest_pending_age"]
-                .into_iter()
-                .fold(builder, |builder, name| builder.unknown(name, Reason::Missing, &failure.to_string())),
-        }
-    }
-
-    async fn read_disk(&self, builder: Builder, now: Timestamp) -> Builder {
+    async fn spaces(&self, now: Timestamp) -> Result<(Space, Pruned), Failure> {
         let (store, before) = (self.store().clone(), now - self.config().retention);
-        let builder = match blocking(move || Ok((store.space()?, store.freeable(before)?))).await {
-            Ok((space, freeable)) => {
-                let builder =
-                    builder.known("store.retention_freeable", Value::Bytes(freeable.bytes), "store");
-                read_space(builder, (&space, now))
-            }
-            Err(failure) => builder.unknown("store.full", Reason::Missing, &failure.to_string()),
-        };
+        blocking(move || Ok((store.space()?, store.freeable(before)?))).await
+    }
+
+    /// The file system itself, not the text of an error, says whether there is room.
+    async fn disk(&self) -> Result<rustix::fs::StatVfs, Failure> {
         let dir = self.config().data.clone();
-        let builder = builder.known("disk.path", Value::Text(dir.display().to_string()), "config");
-        match rustix::fs::statvfs(&dir) {
-            Ok(stat) => read_statvfs(builder, &stat),
-            Err(error) => ["disk.free", "disk.total", "disk.free_ratio", "disk.inodes_free_ratio"]
-                .into_iter()
-                .fold(builder, |builder, name| builder.unknown(name, Reason::Missing, &error.to_string())),
-        }
+        aside("ask the file system of the data folder", move || rustix::fs::statvfs(&dir)).await
+    }
+
+    async fn pack_folder(&self) -> Result<Option<Folder>, Failure> {
+        let dir = self.config().packs.clone();
+        aside("look at the folder of packs", move || pack_facts::look(dir.as_deref())).await
     }
 
     /// Why: the evidence judged, with the sentence to read first.
@@ -165,7 +130,7 @@ impl Engine {
     /// # Errors
     /// E010 for an unknown run.
     pub async fn diagnose(&self, run: Option<RunId>) -> Result<Diagnosed, Failure> {
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         let (evidence, of_run) = self.gather(run).await?;
         let verdict = diagnose(hale_playbooks::catalogue(), &evidence);
         let says = match &of_run {
@@ -184,9 +149,103 @@ fn count(counts: &Counts, state: StateName) -> i64 {
     i64::try_from(counts.ended_since.get(&state).copied().unwrap_or(0)).unwrap_or(i64::MAX)
 }
 
-fn read_space(builder: Builder, (space, now): (&Space, Timestamp)) -> Builder {
+/// What a source says until this moment; later is too late.
+async fn within<T>(by: Instant, read: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::time::timeout_at(by, read).await.unwrap_or_else(|_| {
+        let message = format!("gather evidence: no answer within {}", limits::TRIAGE);
+        Err(Failure::new(Code::E014, LATE, "engine", message))
+    })
+}
+
+/// The cause of a reading that came too late.
+const LATE: &str = "evidence.late";
+
+fn reason(failure: &Failure) -> Reason {
+    match failure.cause.as_str() {
+        LATE | "engine.hangs" => Reason::TimedOut,
+        _ => Reason::Missing,
+    }
+}
+
+/// A read that may hang, on a thread of its own.
+async fn aside<T, E>(
+    what: &'static str,
+    read: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    E: std::error::Error + Send + 'static,
+{
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        Failure::new(Code::E008, "evidence.unreadable", "engine", what).caused_by(error)
+    };
+    let read = tokio::task::spawn_blocking(read).await.map_err(|error| failed(&error))?;
+    read.map_err(|error| failed(&error))
+}
+
+/// Signals that one failed source leaves unknown.
+fn unknown(builder: Builder, names: &[&str], failure: &Failure) -> Builder {
+    let (reason, detail) = (reason(failure), failure.to_string());
+    names.iter().fold(builder, |builder, name| builder.unknown(name, reason, &detail))
+}
+
+fn read_look(builder: Builder, look: Result<Look, Failure>, now: Timestamp) -> Builder {
+    const NAMES: [&str; 6] =
+        ["runs.pending", "runs.active", "workers.live", "workers.slots", "workers.busy", "workers.draining"];
+    let look = match look {
+        Ok(look) => look,
+        Err(failure) => return unknown(builder, &NAMES, &failure),
+    };
+    let live = || look.workers.iter().filter(|worker| worker.until > now);
+    let taking = || live().filter(|worker| !worker.draining);
+    let sum = |value: u64| Value::Int(i64::try_from(value).unwrap_or(i64::MAX));
+    builder
+        .known("runs.pending", sum(look.pending), "engine")
+        .known("runs.active", sum(look.active), "engine")
+        .known("workers.live", sum(taking().count() as u64), "engine")
+        .known("workers.slots", sum(taking().map(|worker| u64::from(worker.slots)).sum()), "engine")
+        .known("workers.busy", sum(live().map(|worker| u64::from(worker.busy)).sum()), "engine")
+        .known("workers.draining", sum(live().filter(|worker| worker.draining).count() as u64), "engine")
+}
+
+fn read_counts(
+    builder: Builder,
+    counted: Result<(Counts, Vec<QueueRow>), Failure>,
+    now: Timestamp,
+) -> Builder {
+    let (counts, queue) = match counted {
+        Ok(read) => read,
+        Err(failure) => {
+            let names = ["runs.failed_5m", "runs.timeout_5m", "runs.oldest_pending_age"];
+            return unknown(builder, &names, &failure);
+        }
+    };
+    let ended = |state| Value::Int(count(&counts, state));
+    let oldest = queue.iter().filter_map(|row| row.oldest).min();
+    let age = oldest.map_or(Millis(0), |oldest| now.since(oldest));
+    builder
+        .known("runs.failed_5m", ended(StateName::Failed), "store")
+        .known("runs.timeout_5m", ended(StateName::Timeout), "store")
+        .known("runs.oldest_pending_age", Value::Duration(age), "store")
+}
+
+fn read_store(builder: Builder, read: Result<(Space, Pruned), Failure>, now: Timestamp) -> Builder {
+    let (space, freeable) = match read {
+        Ok(read) => read,
+        Err(failure) => {
+            let names = [
+                "store.full",
+                "store.ballast_released",
+                "store.reserve",
+                "store.retention_freeable",
+                "store.write_ok_last_age",
+            ];
+            return unknown(builder, &names, &failure);
+        }
+    };
     let reserve = if space.ballast { 0 } else { limits::BALLAST_BYTES };
     let builder = builder
+        .known("store.retention_freeable", Value::Bytes(freeable.bytes), "store")
         .known("store.full", Value::Bool(space.full_since.is_some()), "store")
         .known("store.ballast_released", Value::Bool(!space.ballast), "store")
         .known("store.reserve", Value::Bytes(reserve), "store");
@@ -196,8 +255,14 @@ fn read_space(builder: Builder, (space, now): (&Space, Timestamp)) -> Builder {
     }
 }
 
-/// The file system itself, not the text of an error, says whether there is room.
-fn read_statvfs(builder: Builder, stat: &rustix::fs::StatVfs) -> Builder {
+fn read_disk(builder: Builder, read: Result<rustix::fs::StatVfs, Failure>) -> Builder {
+    let stat = match read {
+        Ok(stat) => stat,
+        Err(failure) => {
+            let names = ["disk.free", "disk.total", "disk.free_ratio", "disk.inodes_free_ratio"];
+            return unknown(builder, &names, &failure);
+        }
+    };
     let (free, total) = (stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize);
     let share = |part: u64, whole: u64| if whole == 0 { 1.0 } else { part as f64 / whole as f64 };
     builder

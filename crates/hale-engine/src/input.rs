@@ -168,6 +168,8 @@ pub enum Input {
     Heartbeat { worker: WorkerId, holds: Vec<(RunId, u64)>, reply: oneshot::Sender<bool> },
     /// A worker takes no more work, or takes it again.
     Drain { worker: WorkerId, drain: bool, reply: Reply<()> },
+    /// A worker ends by its own will and holds nothing any more: what is leased to it is released at once.
+    Depart { worker: WorkerId, reply: Reply<()> },
     /// A worker is gone: its leases end at once.
     Leave { worker: WorkerId, why: String },
     /// Writes that touch no run: packs, settings, audit, keys.

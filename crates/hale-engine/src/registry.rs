@@ -3,13 +3,15 @@
 //! Guarantees: versions are immutable; a deploy is one commit; a pack that does not parse, or asks for more than is
 //! allowed, changes nothing, and the last good version keeps running.
 //! Leaves to others: the file format (`hale_core::pack`), the watched folder ([`watch`]).
-//! Read next: [`watch`].
+//! Read next: [`watch`], then [`modes`].
 
+pub mod modes;
 pub mod watch;
 
 use arc_swap::ArcSwap;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
+use hale_core::limits;
 use hale_core::pack::{Env, Manifest, Pack, Warning};
 use hale_core::run::PackRef;
 use hale_core::time::Timestamp;
@@ -18,6 +20,9 @@ use hale_store::{Op, PackRow, Store};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Old versions that one deploy forgets; the next one goes on.
+const FORGET_AT_ONCE: usize = 8;
 
 /// One version of a pack as it stands in the registry.
 #[derive(Clone, Debug)]
@@ -233,13 +238,13 @@ impl Registry {
         if taken {
             pack.manifest.version = suffixed(&pack, versioning)?;
         }
-        let ops = vec![
-            Op::PackDeploy(Box::new(row_of(&pack, by, now)?)),
-            Op::PackCurrent {
-                name: pack.manifest.name.as_str().into(),
-                version: pack.manifest.version.as_str().into(),
-            },
-        ];
+        let mut ops = vec![Op::PackDeploy(Box::new(row_of(&pack, by, now)?))];
+        // Before the last op, whose answer is that of the deploy: a version that is still needed stays.
+        ops.extend(entry.into_iter().flat_map(|entry| surplus(&pack.manifest.name, entry)));
+        ops.push(Op::PackCurrent {
+            name: pack.manifest.name.as_str().into(),
+            version: pack.manifest.version.as_str().into(),
+        });
         Ok(Plan { pack, ops, before })
     }
 
@@ -273,6 +278,16 @@ impl Registry {
             Failure::new(Code::E011, "pack.no_previous", "registry", message)
         })
     }
+}
+
+/// Forgets the oldest versions beyond what is kept, once one more is deployed. The current one stays: it is the way
+/// back from this deploy.
+fn surplus<'e>(name: &'e str, entry: &'e Entry) -> impl Iterator<Item = Op> + 'e {
+    let old = entry.versions.iter().skip(limits::PACK_VERSIONS_KEPT - 1).rev();
+    let needless = old.filter(|version| entry.current.as_ref() != Some(&version.row.version));
+    let forget =
+        |version: &Version| Op::PackForget { name: name.into(), version: version.row.version.clone() };
+    needless.take(FORGET_AT_ONCE).map(forget)
 }
 
 /// A limit that nothing holds yet is said to be so, at every deploy.

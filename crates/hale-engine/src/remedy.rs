@@ -8,7 +8,7 @@ pub mod deeds;
 
 use crate::facade::Engine;
 use crate::input::{Caller, DryRun};
-use deeds::Plan;
+use deeds::{Kept, Plan, Purpose};
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::{OperationId, RunId};
@@ -16,7 +16,7 @@ use hale_core::time::Millis;
 use hale_playbooks::expr::Truth;
 use hale_playbooks::finding::{Finding, Fix, Readiness};
 use hale_playbooks::playbook::{Verb, Verify};
-use hale_store::Phase;
+use hale_store::{AuditRow, Phase};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -89,7 +89,9 @@ impl Engine {
         if order.dry_run == DryRun::Yes {
             return Ok(fixed);
         }
-        let operation = self.carry_out(&plan, (&order.cause, fix.undo.is_some()), caller).await?;
+        let purpose =
+            if fix.undo.is_some() { Purpose::Fix(&order.cause) } else { Purpose::FixForGood(&order.cause) };
+        let operation = self.carry_out(&plan, purpose, caller).await?;
         fixed.outcome = "changed";
         fixed.operation = Some(operation);
         fixed.undo = fix.undo.is_some().then(|| format!("hale operations undo {operation}"));
@@ -148,17 +150,23 @@ impl Engine {
     /// Takes an operation back.
     ///
     /// # Errors
-    /// E010 for an unknown operation, E011 when it has no way back.
+    /// E010 for an unknown operation, E011 when it has no way back or was taken back already.
     pub async fn undo(&self, id: OperationId, caller: &Caller) -> Result<Fixed, Failure> {
         let rows = self.operation(id).await?;
         let Some(row) = rows.iter().find(|row| row.phase == Phase::Intent) else {
             let message = format!("find operation {id}");
             return Err(Failure::new(Code::E010, "operation.not_found", "store", message));
         };
-        let plan = self.plan_back(row)?;
-        let operation = self.carry_out(&plan, ("", false), caller).await?;
+        // The outcome knows more, such as the worker that was started.
+        let row = rows.iter().find(|row| row.phase == Phase::Outcome).unwrap_or(row);
+        if let Some(by) = undone(&self.operations(LOOK_BACK).await?).get(&id) {
+            let message = format!("undo {} {id}: it was undone already, by {by}", row.operation);
+            return Err(Failure::new(Code::E011, "operation.undone", "store", message));
+        }
+        let (cause, plan) = self.plan_back(row)?;
+        let operation = self.carry_out(&plan, Purpose::Undo(&cause, id), caller).await?;
         Ok(Fixed {
-            cause: String::new(),
+            cause,
             fix: format!("undo {}", row.operation),
             risk: "R1".to_owned(),
             dry_run: DryRun::No,
@@ -170,6 +178,47 @@ impl Engine {
             undo: None,
         })
     }
+
+    /// Takes the newest fix of a cause back that was not taken back yet.
+    ///
+    /// # Errors
+    /// E010 when no fix was done for the cause, E011 when all of them were taken back, and as [`Engine::undo`].
+    pub async fn undo_cause(&self, cause: &str, caller: &Caller) -> Result<Fixed, Failure> {
+        let rows = self.operations(LOOK_BACK).await?;
+        let done = |row: &&AuditRow| row.phase == Phase::Outcome && row.undo.is_some();
+        let of_cause = |row: &&AuditRow| Kept::of(row).is_some_and(|kept| kept.cause == cause);
+        let fixes: Vec<OperationId> = rows.iter().filter(done).filter(of_cause).map(|row| row.id).collect();
+        let undone = undone(&rows);
+        match fixes.iter().find(|id| !undone.contains_key(id)) {
+            Some(id) => self.undo(*id, caller).await,
+            None if fixes.is_empty() => {
+                let message = format!(
+                    "undo the last fix of {cause}: none of the last {LOOK_BACK} operations is one that can be undone"
+                );
+                Err(Failure::new(Code::E010, "operation.not_found", "store", message))
+            }
+            None => {
+                let message = format!("undo the last fix of {cause}: all {} are undone already", fixes.len());
+                Err(Failure::new(Code::E011, "operation.undone", "store", message))
+            }
+        }
+    }
+}
+
+/// Rows of the audit trail among which a fix and its undoing are looked for.
+const LOOK_BACK: u32 = 1000;
+
+/// Operations that were taken back, each with the one that did it. An undoing that was itself taken back does not count.
+fn undone(newest_first: &[AuditRow]) -> BTreeMap<OperationId, OperationId> {
+    let mut undone = BTreeMap::new();
+    for row in newest_first.iter().filter(|row| row.phase == Phase::Outcome) {
+        if let Some(id) = Kept::of(row).and_then(|kept| kept.undoes)
+            && !undone.contains_key(&row.id)
+        {
+            undone.insert(id, row.id);
+        }
+    }
+    undone
 }
 
 fn nothing(order: &FixOrder) -> Fixed {

@@ -1,7 +1,8 @@
 //! A worker: takes leased runs, executes them, and writes what happened under its lease.
 //!
 //! The same code runs as tasks of the server and in a `hale worker` process; only the [`Link`] differs. A worker
-//! never opens the store. When a write is fenced it stops that run at once and does nothing more for it.
+//! never opens the store. When a write is fenced it stops that run at once and does nothing more for it. A worker that
+//! leaves gives its runs back, so that nobody waits for a lease to run out.
 //! Read next: [`host`], what a run may do, then [`agent`], the loop of turns.
 
 pub mod agent;
@@ -24,6 +25,7 @@ use host::{Halt, Host};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -77,7 +79,18 @@ pub struct Worker {
     pub blobs: Option<Arc<dyn Blobs>>,
     /// Folders that no tool may see: the data folder holds keys.
     pub hidden: Vec<PathBuf>,
-    running: Mutex<HashMap<RunId, (u64, CancellationToken)>>,
+    running: Mutex<HashMap<RunId, Held>>,
+    /// What comes from now on is given back unbegun.
+    leaving: AtomicBool,
+}
+
+/// A run in hand.
+#[derive(Clone, Debug)]
+struct Held {
+    epoch: u64,
+    stop: CancellationToken,
+    /// It is given back rather than stopped.
+    release: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -93,15 +106,32 @@ impl Worker {
             blobs: None,
             hidden: Vec::new(),
             running: Mutex::default(),
+            leaving: AtomicBool::new(false),
         }
     }
 
     /// Runs and epochs in hand.
     pub fn holds(&self) -> Vec<(RunId, u64)> {
-        self.running().iter().map(|(run, (epoch, _))| (*run, *epoch)).collect()
+        self.running().iter().map(|(run, held)| (*run, held.epoch)).collect()
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, (u64, CancellationToken)>> {
+    /// From here on runs that are ordered are given back unbegun, so that another worker takes them at once.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Gives back what is in hand: each run ends where it stands, keeps what it finished, and its lease is released.
+    /// Answers how many; [`Self::holds`] is empty when all are written.
+    pub fn release(&self) -> usize {
+        let running = self.running();
+        for held in running.values() {
+            held.release.store(true, Ordering::Release);
+            held.stop.cancel();
+        }
+        running.len()
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Held>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -118,42 +148,49 @@ impl Worker {
                 None => break,
             }
         }
-        for (_, token) in self.running().values() {
-            token.cancel();
+        for held in self.running().values() {
+            held.stop.cancel();
         }
     }
 
     fn begin(self: &Arc<Self>, assignment: Assignment) {
-        let (id, epoch, token) = (assignment.run.id, assignment.run.epoch, CancellationToken::new());
-        self.running().insert(id, (epoch, token.clone()));
+        let (id, epoch, stop) = (assignment.run.id, assignment.run.epoch, CancellationToken::new());
+        let release = Arc::new(AtomicBool::new(self.leaving.load(Ordering::Acquire)));
+        let held = Held { epoch, stop, release };
+        self.running().insert(id, held.clone());
         let worker = self.clone();
         crate::tasks::spawn("run", async move {
-            worker.execute(assignment, token).await;
+            worker.execute(assignment, held).await;
             let mut running = worker.running();
-            if running.get(&id).is_some_and(|(held, _)| *held == epoch) {
+            if running.get(&id).is_some_and(|held| held.epoch == epoch) {
                 running.remove(&id);
             }
         });
     }
 
     fn stop(&self, run: RunId, epoch: u64) {
-        if let Some((held, token)) = self.running().get(&run)
-            && *held == epoch
+        if let Some(held) = self.running().get(&run)
+            && held.epoch == epoch
         {
-            token.cancel();
+            held.stop.cancel();
         }
     }
 
-    async fn execute(&self, assignment: Assignment, stop: CancellationToken) {
-        let id = assignment.run.id;
-        let host = Host::new(self, assignment, stop);
+    async fn execute(&self, assignment: Assignment, held: Held) {
+        let (id, epoch) = (assignment.run.id, assignment.run.epoch);
+        let host = Host::new(self, assignment, held.stop);
         let result = match host.manifest.kind {
+            _ if held.release.load(Ordering::Acquire) => Err(Halt::Stopped),
             Kind::Echo => echo(&host).await,
             Kind::Agent => agent::run(&host).await,
         };
         let last = match result {
             Ok(output) => host.finish(output).await,
             Err(Halt::Failed(failure)) => host.write(vec![Event::Failed { failure }]).await,
+            Err(Halt::Stopped) if held.release.load(Ordering::Acquire) => {
+                tracing::info!(run_id = %id, worker = %self.id, event = "run_released", "run released: its worker ends");
+                host.write(vec![Event::Released { worker: self.id, epoch }]).await
+            }
             Err(Halt::Stopped) => host.write(vec![Event::Stopped]).await,
             Err(Halt::Gone(refusal)) => Err(Halt::Gone(refusal)),
             Err(Halt::Yielded) => Ok(()),

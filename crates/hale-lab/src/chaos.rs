@@ -3,15 +3,17 @@
 //! Guarantees: a fault that cannot take effect here is refused with the reason; every fault counts its hits; an
 //! injected fault ends by its time or by `clear`, and clearing is never a fix.
 //! Leaves to others: whether injecting is allowed at all (`hale/src/http/chaos.rs`).
-//! Read next: [`disk`], [`remote`].
+//! Read next: [`disk`], [`packs`], [`remote`].
 
 mod disk;
+mod packs;
 mod remote;
 
 use crate::sim::control::{Control, Fault, FaultSpec};
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::FaultId;
+use hale_core::nearest::nearest;
 use hale_core::time::{Millis, Timestamp};
 use hale_engine::Engine;
 use std::collections::BTreeMap;
@@ -26,29 +28,48 @@ pub struct Known {
     pub fault: &'static str,
     pub does: &'static str,
     pub finds: &'static str,
+    /// Values that it takes, each with what it means.
+    pub takes: &'static [(&'static str, &'static str)],
 }
 
+const fn known(
+    (fault, finds): (&'static str, &'static str),
+    does: &'static str,
+    takes: &'static [(&'static str, &'static str)],
+) -> Known {
+    Known { fault, does, finds, takes }
+}
+
+const ON_MODEL: &[(&str, &str)] = &[("model", "the simulated model that it hits, `small` by default")];
+const SLOWLY: &[(&str, &str)] = &[ON_MODEL[0], ("wait", "how long the first word takes, 90s by default")];
+const ON_PACK: &[(&str, &str)] = &[("pack", "the pack whose file it hits, the first by name by default")];
+
 /// Every fault of the lab.
-pub const KNOWN: [Known; 6] = [
-    Known { fault: "llm.rate_limit", does: "the simulated model answers 429", finds: "llm.rate_limited" },
-    Known { fault: "llm.key_refuse", does: "the simulated model answers 401", finds: "llm.key_refused" },
-    Known { fault: "llm.slow", does: "the simulated model waits before it answers", finds: "run.model_slow" },
-    Known {
-        fault: "tool.loop",
-        does: "the simulated model repeats one tool call for ever",
-        finds: "run.tool_loop",
-    },
-    Known {
-        fault: "worker.kill_all",
-        does: "the embedded worker ends as in a crash",
-        finds: "queue.no_live_worker",
-    },
-    Known {
-        fault: "disk.fill",
-        does: "a file fills the data folder's file system",
-        finds: "store.disk_full",
-    },
+pub const KNOWN: [Known; 8] = [
+    known(("llm.rate_limit", "llm.rate_limited"), "the simulated model answers 429", ON_MODEL),
+    known(("llm.key_refuse", "llm.key_refused"), "the simulated model answers 401", ON_MODEL),
+    known(("llm.slow", "run.model_slow"), "the simulated model waits before it answers", SLOWLY),
+    known(("tool.loop", "run.tool_loop"), "the simulated model repeats one tool call for ever", ON_MODEL),
+    known(("worker.kill_all", "queue.no_live_worker"), "the embedded worker ends as in a crash", &[]),
+    known(("disk.fill", "store.disk_full"), "a file fills the data folder's file system", &[]),
+    known(("packs.close", "packs.unreadable"), "a file of the watched folder gets mode 0000", ON_PACK),
+    known(("packs.open", "packs.writable_by_others"), "a file of the watched folder gets mode 0666", ON_PACK),
 ];
+
+impl Known {
+    /// Refuses values that the fault does not take: a slip must not pass for the default.
+    fn check(&self, params: &BTreeMap<String, String>) -> Result<(), Failure> {
+        let names = || self.takes.iter().map(|(name, _)| *name);
+        let Some(wrong) = params.keys().find(|given| !names().any(|name| name == given.as_str())) else {
+            return Ok(());
+        };
+        let takes: Vec<&str> = names().collect();
+        let takes = if takes.is_empty() { "no values".to_owned() } else { takes.join(", ") };
+        let meant =
+            nearest(wrong, names()).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+        Err(refused(Code::E002, format!("set {wrong} of fault {}: it takes {takes}{meant}", self.fault)))
+    }
+}
 
 /// The model that faults hit unless told otherwise.
 const MODEL: &str = "small";
@@ -85,6 +106,7 @@ enum Held {
     Model(u64),
     Worker { slots: u32 },
     Disk(disk::Fill),
+    Pack(packs::Turned),
 }
 
 /// The lab of one server.
@@ -117,12 +139,18 @@ impl Lab {
     ) -> Result<Injected, Failure> {
         let Some(known) = KNOWN.iter().find(|known| known.fault == fault) else {
             let names: Vec<&str> = KNOWN.iter().map(|known| known.fault).collect();
-            return Err(refused(Code::E010, format!("find fault {fault}: there are {}", names.join(", "))));
+            let meant = nearest(fault, names.iter().copied());
+            let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+            let names = names.join(", ");
+            return Err(refused(Code::E010, format!("find fault {fault}: there are {names}{meant}")));
         };
+        known.check(&params)?;
         let now = self.engine.now();
         let (target, span, held) = match known.fault {
             "worker.kill_all" => self.kill_workers(span).await?,
             "disk.fill" => self.fill_disk(span)?,
+            "packs.close" => self.turn_pack((0o000, &params), span)?,
+            "packs.open" => self.turn_pack((0o666, &params), span)?,
             _ => self.model_fault(known.fault, span, &params).await?,
         };
         let hits = u64::from(!matches!(held, Held::Model(_)));
@@ -185,6 +213,19 @@ impl Lab {
         Ok((dir.display().to_string(), span, Held::Disk(fill)))
     }
 
+    fn turn_pack(
+        &self,
+        (mode, params): (u32, &BTreeMap<String, String>),
+        span: Option<Millis>,
+    ) -> Result<(String, Option<Millis>, Held), Failure> {
+        let Some(dir) = &self.engine.config().packs else {
+            let why = "turn the mode of a pack file: this server watches no folder of packs";
+            return Err(refused(Code::E011, why.to_owned()));
+        };
+        let turned = packs::Turned::begin(dir, params.get("pack").map(String::as_str), mode)?;
+        Ok((turned.target(), span, Held::Pack(turned)))
+    }
+
     /// What is injected now, oldest first; faults whose time is over are left out.
     pub fn list(&self) -> Vec<Injected> {
         let now = self.engine.now();
@@ -223,6 +264,7 @@ impl Lab {
             },
             Held::Worker { slots } => drop(self.engine.start_embedded(slots).await?),
             Held::Disk(fill) => fill.end()?,
+            Held::Pack(turned) => turned.end()?,
         }
         Ok(Injected { hits, ..injected })
     }

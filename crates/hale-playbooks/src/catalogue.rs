@@ -11,8 +11,10 @@ use std::fmt;
 use std::sync::LazyLock;
 
 /// File names and texts of the built-in playbooks.
-pub const FILES: [(&str, &str); 4] = [
+pub const FILES: [(&str, &str); 6] = [
     ("llm_calls_fail.yaml", include_str!("../catalogue/llm_calls_fail.yaml")),
+    ("packs_closed.yaml", include_str!("../catalogue/packs_closed.yaml")),
+    ("packs_open.yaml", include_str!("../catalogue/packs_open.yaml")),
     ("queue_stands_still.yaml", include_str!("../catalogue/queue_stands_still.yaml")),
     ("run_out_of_bounds.yaml", include_str!("../catalogue/run_out_of_bounds.yaml")),
     ("store_out_of_space.yaml", include_str!("../catalogue/store_out_of_space.yaml")),

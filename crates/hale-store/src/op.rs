@@ -32,6 +32,10 @@ pub enum Op {
     /// A pack version. The same version with the same digest is `Done` again, with another one `Conflict`.
     /// Refused as `Full` on a full disk.
     PackDeploy(Box<PackRow>),
+    /// Forgets a version that nothing needs any more; `Done` when it is not there. `Conflict` while it is the current
+    /// one, while a run of it has not ended, and while more than [`FORGET_LOOK`] runs of the pack have not ended.
+    /// Refused as `Full` on a full disk, like the deploy that it makes room for.
+    PackForget { name: Arc<str>, version: Arc<str> },
     /// Which version new runs take; `Conflict` when there is no such version.
     PackCurrent { name: Arc<str>, version: Arc<str> },
     /// Whether new runs are taken; `Conflict` when there is no such pack.
@@ -43,6 +47,10 @@ pub enum Op {
     /// An API key as it now is: the whole row.
     KeyPut(Box<KeyRow>),
 }
+
+/// Unfinished runs of one pack that are looked at before one of its versions is forgotten: some milliseconds of the
+/// writer's time. Behind a longer queue the version stays until a later deploy.
+pub const FORGET_LOOK: usize = 10_000;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Insert {

@@ -6,6 +6,7 @@
 //! Read next: [`run`], the command that matters most.
 
 pub mod backup;
+pub mod capabilities;
 pub mod chaos;
 pub mod completions;
 pub mod config;
@@ -110,6 +111,8 @@ enum Command {
     #[command(subcommand)]
     Packs(packs::Verb),
     #[command(subcommand)]
+    Capabilities(capabilities::Verb),
+    #[command(subcommand)]
     Workers(workers::Verb),
     #[command(subcommand)]
     Operations(operations::Verb),
@@ -194,6 +197,7 @@ impl Command {
             Command::Doctor(args) => doctor::run(args, ctx).await,
             Command::Status(args) => status::run(args, ctx).await,
             Command::Packs(verb) => verb.run(ctx).await,
+            Command::Capabilities(verb) => verb.run(ctx).await,
             Command::Workers(verb) => verb.run(ctx).await,
             Command::Operations(verb) => verb.run(ctx).await,
             Command::Chaos(verb) => verb.run(ctx).await,

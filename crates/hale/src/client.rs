@@ -137,6 +137,20 @@ impl Client {
         answer.whole(PATIENCE).await.map_err(|error| self.lost(&error))
     }
 
+    /// A document with its status, good or bad: health says most when it is bad.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or its answer is not the document that we expect.
+    pub async fn whatever<T: DeserializeOwned>(&self, path: &str) -> Result<(u16, T), Error> {
+        let request = self.request(Ask::get(path))?;
+        let sent = connection::send(&self.base.url, request, PATIENCE).await;
+        let answer = sent.map_err(|error| self.lost(&error))?;
+        let status = answer.status.as_u16();
+        let bytes = answer.whole(PATIENCE).await.map_err(|error| self.lost(&error))?;
+        let document = serde_json::from_slice(&bytes).map_err(|_| self.stranger(status, true))?;
+        Ok((status, document))
+    }
+
     /// Sends and gives the answer with its body still coming; a refusal is an error already.
     ///
     /// # Errors

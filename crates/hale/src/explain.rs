@@ -72,10 +72,12 @@ pub fn table(topics: &[Topic]) -> Table {
 }
 
 fn fault_page(known: &Known) -> String {
-    let Known { fault, does, finds } = known;
+    let Known { fault, does, finds, takes } = known;
+    let takes: String =
+        takes.iter().map(|(name, means)| format!("  it takes     --set {name}=VALUE: {means}\n")).collect();
     format!(
         "{fault}: {does}\n\nA fault of the lab: it makes this happen on purpose, to see that hale finds it.\n\n  \
-         inject it    hale chaos inject {fault} --for 2m\n  \
+         inject it    hale chaos inject {fault} --for 2m\n{takes}  \
          it hit       hale chaos list\n  \
          hale finds   {finds} (hale explain {finds})\n  \
          remove it    hale chaos clear\n"

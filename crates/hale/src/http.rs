@@ -21,6 +21,7 @@ mod doctor;
 mod operations;
 mod workers;
 mod keys;
+mod capabilities;
 mod chaos;
 mod config;
 pub mod status;

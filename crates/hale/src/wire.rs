@@ -3,6 +3,8 @@
 //! Spans are milliseconds with the unit in the name, moments are RFC 3339. Every document names its schema.
 //! Read next: [`crate::http`], which fills them.
 
+pub mod capability;
+
 use hale_core::failure::Failure;
 use hale_core::run::event::{Artifact, Record};
 use schemars::JsonSchema;
@@ -319,6 +321,14 @@ pub struct FixRequest {
     /// Values the fix takes, such as `model=sim/backup`.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
+}
+
+/// `POST /api/v1/doctor/undo`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UndoRequest {
+    /// A cause such as `llm.rate_limited`.
+    pub cause: String,
 }
 
 /// What a fix did, or would do.

@@ -10,6 +10,7 @@ mod journal_samples;
 mod kills;
 mod limit_clock;
 mod log_lines;
+mod offers;
 mod operations;
 mod pack_errors;
 mod pack_imports;

@@ -6,13 +6,39 @@ use super::Engine;
 use super::operate::Deed;
 use crate::input::{Caller, DryRun};
 use crate::registry::{Deployed, Outcome, PackInfo, Versioning};
+use hale_core::code::Code;
 use hale_core::failure::Failure;
+use hale_core::nearest::nearest;
+use hale_core::pack::offers::{Offer, Offered, Standing, offered};
 use hale_store::Op;
 use std::sync::Arc;
 
 impl Engine {
     pub fn packs(&self) -> Vec<PackInfo> {
         self.0.registry.list()
+    }
+
+    /// Who offers which capability: all of them, those of one pack, or the one of this name.
+    ///
+    /// # Errors
+    /// E001 when no pack and no capability has the name.
+    pub fn capabilities(&self, name: Option<&str>) -> Result<Vec<Offered>, Failure> {
+        let packs = self.packs();
+        let all = offered(packs.iter().map(|info| (offer(info), info.manifest.capabilities.as_slice())));
+        let Some(name) = name else { return Ok(all) };
+        let of_pack = |offered: &Offered| offered.offers.iter().any(|offer| offer.pack == name);
+        if packs.iter().any(|info| info.manifest.name == name) {
+            return Ok(all.into_iter().filter(of_pack).collect());
+        }
+        let known = packs.iter().map(|info| info.manifest.name.as_str());
+        let known = known.chain(all.iter().map(|offered| offered.capability.as_str()));
+        let meant = nearest(name, known).map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
+        let found: Vec<Offered> = all.iter().filter(|offered| offered.capability == name).cloned().collect();
+        if found.is_empty() {
+            let message = format!("find {name}: neither a pack nor a capability is called so{meant}");
+            return Err(Failure::new(Code::E001, "capability.not_found", "registry", message));
+        }
+        Ok(found)
     }
 
     /// One pack with its versions.
@@ -135,18 +161,12 @@ impl Engine {
         });
         let Some(path) = found else {
             let message = format!("reload pack {name}: the watched folder has no {name}.md or {name}.toml");
-            return Err(Failure::new(
-                hale_core::code::Code::E001,
-                "pack.file_not_found",
-                "registry",
-                message,
-            ));
+            return Err(Failure::new(Code::E001, "pack.file_not_found", "registry", message));
         };
         let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let source = std::fs::read(&path).map_err(|error| {
             let message = format!("read {}", path.display());
-            Failure::new(hale_core::code::Code::E012, "pack.unreadable", "registry", message)
-                .caused_by(&error)
+            Failure::new(Code::E012, "pack.unreadable", "registry", message).caused_by(&error)
         })?;
         let result = self.deploy_as(&file_name, &source, (DryRun::No, Versioning::Suffix), caller).await;
         match &result {
@@ -155,6 +175,11 @@ impl Engine {
         }
         result.map(|deployed| deployed.info)
     }
+}
+
+fn offer(info: &PackInfo) -> Offer {
+    let standing = if info.enabled { Standing::Enabled } else { Standing::Disabled };
+    Offer { pack: info.manifest.name.clone(), version: info.manifest.version.clone(), standing }
 }
 
 /// What a dry run would put in place.

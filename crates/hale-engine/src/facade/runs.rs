@@ -125,10 +125,15 @@ impl Engine {
     ) -> Result<(), Failure> {
         let stored =
             self.0.store.run(first.id).map_err(|error| error.failure())?.ok_or_else(|| no_run(first.id))?;
-        let manifest = self.0.registry.manifest(&first.pack);
-        let filled = manifest.and_then(|manifest| manifest.check_input(&submit.input).ok());
-        let same = submit.pack == *first.pack.name
-            && filled.map(|filled| filled.to_string()).as_deref() == Some(&*stored.input);
+        let as_stored = match self.0.registry.manifest(&first.pack) {
+            Some(manifest) => {
+                let filled = manifest.check_input(&submit.input).ok();
+                filled.is_some_and(|filled| filled.to_string() == *stored.input)
+            }
+            // Its version is forgotten, and what it filled in is not known any more.
+            None => submit.input.to_string() == *stored.input,
+        };
+        let same = submit.pack == *first.pack.name && as_stored;
         if same || digest.is_none() {
             return Ok(());
         }

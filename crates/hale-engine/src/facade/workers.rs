@@ -55,6 +55,10 @@ impl Mailboxes {
         all.retain(|_, other| !other.is_closed());
         all.insert(id, Arc::new(Mailbox { orders: tokio::sync::Mutex::new(orders), calls }));
     }
+
+    fn remove(&self, id: WorkerId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
 }
 
 /// What a joining worker is told.
@@ -139,6 +143,16 @@ impl Engine {
             }
         }
         Ok(synced)
+    }
+
+    /// The worker ends by its own will: what is still leased to it, such as an order that it never fetched, is
+    /// released at once.
+    ///
+    /// # Errors
+    /// E010 when there is no such worker.
+    pub async fn worker_leave(&self, id: WorkerId) -> Result<(), Failure> {
+        self.0.mailboxes.remove(id);
+        self.ask(|reply| Input::Depart { worker: id, reply }).await
     }
 
     /// The worker takes no more work; what it holds goes on.

@@ -28,7 +28,9 @@ const STILL: Duration = Duration::from_millis(60);
 /// Files that one folder may hold; more are not looked at, and said so.
 const FILES_MAX: usize = 10_000;
 
-type Seen = BTreeMap<PathBuf, (SystemTime, u64)>;
+/// When a file's content and its owner or mode changed last, and its bytes: one that became readable is read again.
+type Stamp = (SystemTime, (i64, i64), u64);
+type Seen = BTreeMap<PathBuf, Stamp>;
 
 /// Watches `dir` until `stop`. The first look is done before this returns.
 pub async fn watch(engine: Engine, dir: PathBuf, stop: CancellationToken) {
@@ -137,12 +139,12 @@ async fn look(engine: &Engine, dir: &Path, (seen, still_for): (&mut Seen, Durati
             continue;
         }
         seen.insert(path.clone(), stamp);
-        reload(engine, &path, stamp.1).await;
+        reload(engine, &path, stamp.2).await;
     }
     again
 }
 
-fn list(dir: &Path) -> std::io::Result<Vec<(PathBuf, (SystemTime, u64))>> {
+fn list(dir: &Path) -> std::io::Result<Vec<(PathBuf, Stamp)>> {
     let root = dir.canonicalize()?;
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir)?.take(FILES_MAX).flatten() {
@@ -157,7 +159,7 @@ fn list(dir: &Path) -> std::io::Result<Vec<(PathBuf, (SystemTime, u64))>> {
             tracing::warn!(event = "hot_reload", path = %path.display(), "pack file not taken: it is no regular file of this folder");
             continue;
         }
-        files.push((path, (meta.modified()?, meta.len())));
+        files.push((path, (meta.modified()?, (meta.ctime(), meta.ctime_nsec()), meta.len())));
     }
     files.sort();
     Ok(files)

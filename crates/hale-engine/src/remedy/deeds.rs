@@ -8,6 +8,7 @@ use crate::facade::Engine;
 use crate::facade::operate::Deed;
 use crate::facade::runs::blocking;
 use crate::input::Caller;
+use crate::registry::modes::{self, Change, Folder, User, Wrong};
 use crate::settings::{fallback_key, limit_key};
 use hale_core::code::Code;
 use hale_core::failure::Failure;
@@ -19,6 +20,7 @@ use hale_playbooks::playbook::Verb;
 use hale_playbooks::value::Value;
 use hale_store::AuditRow;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Ended runs that one call of `disk.free` may delete.
@@ -45,7 +47,23 @@ pub enum Plan {
     Prune {
         before: Timestamp,
     },
+    /// Files of the watched folder get another owner or mode; `way` tells mending from taking it back.
+    Modes {
+        folder: PathBuf,
+        changes: Vec<Change>,
+        way: Way,
+    },
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    Mend,
+    Restore,
+}
+
+/// Files that one fix changes; the rest is for the next one. Its audit row keeps each with what it was.
+const FILES_MAX: usize = 1000;
 
 impl Plan {
     /// Each effect in one line.
@@ -62,6 +80,7 @@ impl Plan {
             Plan::Prune { before } => {
                 vec![format!("ended runs from before {before} are deleted, with journal and artifacts")]
             }
+            Plan::Modes { changes, .. } => changes.iter().map(Change::to_string).collect(),
         }
     }
 
@@ -76,6 +95,8 @@ impl Plan {
             Plan::StartWorker { .. } => "worker.start",
             Plan::DrainWorker { .. } => "worker.drain",
             Plan::Prune { .. } => "disk.free",
+            Plan::Modes { way: Way::Mend, .. } => "packs.set_modes",
+            Plan::Modes { way: Way::Restore, .. } => "packs.restore_modes",
         }
     }
 
@@ -85,18 +106,41 @@ impl Plan {
             Plan::StartWorker { .. } => "server".to_owned(),
             Plan::DrainWorker { worker } => worker.to_string(),
             Plan::Prune { .. } => "store".to_owned(),
+            Plan::Modes { folder, .. } => folder.display().to_string(),
         }
     }
 }
 
 /// What an audit row keeps of a deed: the plan, for its way back.
 #[derive(Debug, Serialize, Deserialize)]
-struct Kept {
-    cause: String,
-    plan: Plan,
+pub(super) struct Kept {
+    pub cause: String,
+    pub plan: Plan,
+    /// The operation that this one took back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<OperationId>,
     /// The worker that was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     worker: Option<WorkerId>,
+}
+
+impl Kept {
+    /// What a row of the audit trail keeps, if it is that of a fix or its undoing.
+    pub(super) fn of(row: &AuditRow) -> Option<Self> {
+        let detail: serde_json::Value = serde_json::from_str(&row.detail).ok()?;
+        serde_json::from_str(detail["detail"].as_str()?).ok()
+    }
+}
+
+/// What a plan is carried out for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose<'a> {
+    /// To mend this cause; it can be taken back.
+    Fix(&'a str),
+    /// To mend this cause for good.
+    FixForGood(&'a str),
+    /// To take an operation back that was done for this cause.
+    Undo(&'a str, OperationId),
 }
 
 impl Engine {
@@ -130,11 +174,28 @@ impl Engine {
                 Plan::StartWorker { slots }
             }
             Verb::DiskFree => Plan::Prune { before: self.now() - self.config().retention },
+            Verb::PacksSetModes => self.modes_plan(&param("wrong")?)?,
             Verb::Advise => {
                 let message = format!("fix {}: it is advice for a person", order.cause);
                 return Err(Failure::new(Code::E011, "fix.advice", "playbooks", message));
             }
         })
+    }
+
+    /// Looked at anew: only files that are wrong now, only those that this process may mend.
+    fn modes_plan(&self, wrong: &str) -> Result<Plan, Failure> {
+        let Some(wrong) = Wrong::of_name(wrong) else {
+            let message = format!("read wrong: {wrong:?} is neither unreadable nor open");
+            return Err(Failure::new(Code::E002, "fix.bad_value", "playbooks", message));
+        };
+        let Some(dir) = self.config().packs.clone() else {
+            let message = "set modes of pack files: no folder is watched";
+            return Err(Failure::new(Code::E011, "fix.blocked", "engine", message));
+        };
+        let (folder, user) = (Folder::look(&dir).map_err(|error| refused(&error))?, User::present());
+        let wrong = folder.wrong(wrong, &user);
+        let changes = wrong.filter_map(|file| folder.mended(file, &user)).take(FILES_MAX).collect();
+        Ok(Plan::Modes { folder: dir, changes, way: Way::Mend })
     }
 
     fn set_plan(&self, key: &str, after: Option<String>) -> Plan {
@@ -155,10 +216,15 @@ impl Engine {
     pub(super) async fn carry_out(
         &self,
         plan: &Plan,
-        (cause, has_undo): (&str, bool),
+        purpose: Purpose<'_>,
         caller: &Caller,
     ) -> Result<OperationId, Failure> {
-        let mut kept = Kept { cause: cause.to_owned(), plan: plan.clone(), worker: None };
+        let (cause, has_undo, undoes) = match purpose {
+            Purpose::Fix(cause) => (cause, true, None),
+            Purpose::FixForGood(cause) => (cause, false, None),
+            Purpose::Undo(cause, id) => (cause, false, Some(id)),
+        };
+        let mut kept = Kept { cause: cause.to_owned(), plan: plan.clone(), undoes, worker: None };
         let deed = |kept: &Kept| Deed {
             operation: plan.operation(),
             target: plan.target(),
@@ -193,37 +259,54 @@ impl Engine {
                 self.outcome(id, &deed(&kept), caller).await?;
                 Ok(id)
             }
+            Plan::Modes { folder, changes, .. } => {
+                let id = self.intend(&deed(&kept), caller).await?;
+                let (folder, changes) = (folder.clone(), changes.clone());
+                let set = tokio::task::spawn_blocking(move || modes::set(&folder, &changes)).await;
+                set.map_err(|error| refused(&error))?.map_err(|error| refused(&error))?;
+                self.outcome(id, &deed(&kept), caller).await?;
+                Ok(id)
+            }
         }
     }
 
-    /// The plan that takes an operation back.
-    pub(super) fn plan_back(&self, row: &AuditRow) -> Result<Plan, Failure> {
+    /// The plan that takes an operation back, and the cause that the operation was done for.
+    pub(super) fn plan_back(&self, row: &AuditRow) -> Result<(String, Plan), Failure> {
         let refuse = |why: &str| {
             let message = format!("undo {} {}: {why}", row.operation, row.id);
             Failure::new(Code::E011, "operation.no_undo", "engine", message)
         };
-        let detail: serde_json::Value = serde_json::from_str(&row.detail).unwrap_or_default();
-        let kept = detail["detail"].as_str().and_then(|text| serde_json::from_str::<Kept>(text).ok());
-        let Some(kept) = kept else {
+        let Some(kept) = Kept::of(row) else {
             return Err(refuse(&match &row.undo {
                 Some(undo) => format!("its way back is a command of its own: {undo}"),
                 None => "it has no way back".to_owned(),
             }));
         };
-        match kept.plan {
+        let back = match kept.plan {
             Plan::Set { key, before, after } => {
                 if self.settings().get(&key) != after {
                     return Err(refuse("the setting was changed since"));
                 }
-                Ok(Plan::Set { key, before: after, after: before })
+                Plan::Set { key, before: after, after: before }
             }
             Plan::StartWorker { .. } => {
                 let worker =
                     kept.worker.or_else(|| self.embedded()).ok_or_else(|| refuse("its worker is gone"))?;
-                Ok(Plan::DrainWorker { worker })
+                Plan::DrainWorker { worker }
             }
-            Plan::DrainWorker { .. } | Plan::Prune { .. } => Err(refuse("it has no way back")),
-        }
+            Plan::Modes { folder, changes, way: Way::Mend } => {
+                let moved = modes::moved_since(&folder, &changes).map_err(|error| refused(&error))?;
+                if !moved.is_empty() {
+                    return Err(refuse(&format!("owner or mode changed since: {}", moved.join(", "))));
+                }
+                let changes = changes.iter().rev().map(modes::back).collect();
+                Plan::Modes { folder, changes, way: Way::Restore }
+            }
+            Plan::DrainWorker { .. } | Plan::Prune { .. } | Plan::Modes { way: Way::Restore, .. } => {
+                return Err(refuse("it has no way back"));
+            }
+        };
+        Ok((kept.cause, back))
     }
 
     /// One small call over the mended route, so that there is something to verify. Done only because a person asked
@@ -250,6 +333,10 @@ impl Engine {
             Err(failed) => format!("a canary call failed: {}", failed.failure),
         })
     }
+}
+
+fn refused(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::new(Code::E011, "fix.failed", "engine", "set owner and mode of pack files").caused_by(error)
 }
 
 /// A value as a parameter: spans with their unit, texts as they are.

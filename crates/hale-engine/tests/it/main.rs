@@ -4,10 +4,13 @@
 
 mod agent;
 mod calls;
+mod evidence;
 mod fixes;
 mod flight;
 mod idle;
+mod leaving;
 mod logs;
+mod modes;
 mod packs;
 mod recovery;
 mod runs;

@@ -3,6 +3,7 @@
 
 use crate::world::{Turn, World, caller, order, pack, state};
 use hale_core::code::Code;
+use hale_core::limits;
 use hale_core::run::{StateName, Trigger};
 use hale_engine::DryRun;
 use hale_engine::health::Status;
@@ -145,4 +146,45 @@ async fn health_follows_its_probes_and_mends_with_them() {
     world.engine.kill_embedded("for the test").await;
     let without = world.engine.probe().await;
     assert_eq!(without.status, Status::Degraded, "{:?}", without.components);
+}
+
+fn numbered(n: usize) -> String {
+    pack("echo", "kind: echo").replace("1.0.0", &format!("1.0.{n}"))
+}
+
+async fn versions(world: &World) -> Vec<String> {
+    let info = world.engine.pack("echo", None).await.unwrap();
+    info.versions.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_oldest_version_is_forgotten_unless_a_run_or_the_way_back_needs_it() {
+    // No worker: the run of the first version waits.
+    let world = World::with(|config| config.embedded_slots = 0).await;
+    let deploy = async |n: usize| {
+        world.engine.deploy("echo.md", numbered(n).as_bytes(), DryRun::No, &caller()).await.unwrap();
+    };
+    for n in 0..limits::PACK_VERSIONS_KEPT {
+        deploy(n).await;
+    }
+    let mut first = order("echo", json!({}));
+    first.version = Some("1.0.0".to_owned());
+    let waiting = world.engine.submit(first, &caller()).await.unwrap().run;
+    assert_eq!(versions(&world).await.len(), limits::PACK_VERSIONS_KEPT);
+    deploy(100).await;
+    let kept = versions(&world).await;
+    assert_eq!(kept.last().unwrap(), "1.0.0", "a run of it waits");
+    // 1.0.1 becomes the current one, and then the way back from the next deploy.
+    world.engine.rollback("echo", Some("1.0.1"), &caller()).await.unwrap();
+    deploy(101).await;
+    let kept = versions(&world).await;
+    assert!(kept.contains(&"1.0.1".to_owned()) && kept.contains(&"1.0.0".to_owned()), "{kept:?}");
+    world.engine.start_embedded(1).await.unwrap();
+    assert_eq!(state(&world.end(waiting.id).await.run), StateName::Completed);
+    deploy(102).await;
+    let kept = versions(&world).await;
+    assert_eq!(kept.len(), limits::PACK_VERSIONS_KEPT);
+    assert_eq!((kept[0].as_str(), kept[99].as_str()), ("1.0.102", "1.0.3"), "{kept:?}");
+    let back = world.engine.rollback("echo", None, &caller()).await.unwrap();
+    assert_eq!(back.manifest.version, "1.0.101");
 }

@@ -38,9 +38,15 @@ pub struct Kept {
     /// The packs of claimed runs, in the order of the claims.
     pub claims: Arc<Mutex<Vec<String>>>,
     held: watch::Sender<bool>,
+    /// Counts and space are not told while this is held.
+    pub hangs: Mutex<()>,
 }
 
 impl Kept {
+    fn hang(&self) {
+        drop(self.hangs.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+
     /// From now on no batch becomes durable, until `hold(false)`.
     pub fn hold(&self, held: bool) {
         self.held.send_replace(held);
@@ -108,6 +114,7 @@ impl Store for Kept {
     }
     fn counts(&self, since: Timestamp) -> Read<Counts> {
         self.looks.fetch_add(1, Ordering::Relaxed);
+        self.hang();
         self.read().counts(since)
     }
     fn packs(&self) -> Read<Vec<PackHead>> {
@@ -136,6 +143,7 @@ impl Store for Kept {
         Ok(Space { ballast: true, ..self.read().space()? })
     }
     fn freeable(&self, before: Timestamp) -> Read<Pruned> {
+        self.hang();
         self.read().freeable(before)
     }
     fn prune(&self, before: Timestamp, runs_max: u64) -> Read<Pruned> {

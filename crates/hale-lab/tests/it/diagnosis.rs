@@ -19,6 +19,7 @@ use hale_store::{Folder, Options, Sqlite};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -32,13 +33,17 @@ pub struct World {
 
 const WAIT: Duration = Duration::from_secs(30);
 
-fn caller() -> Caller {
+pub fn caller() -> Caller {
     let actor = Arc::from("test");
     Caller { actor, correlation: Arc::from("c"), traceparent: None, trigger: Trigger::Api }
 }
 
 impl World {
     pub async fn new(slots: u32) -> Self {
+        Self::watching(slots, None).await
+    }
+
+    pub async fn watching(slots: u32, packs: Option<PathBuf>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Sqlite::open(Folder::lock(dir.path()).unwrap(), Options::default()).unwrap());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -54,6 +59,7 @@ impl World {
         };
         gateway.configure(vec![provider]).unwrap();
         let config = Config {
+            packs,
             embedded_slots: slots,
             files_allow: vec![format!("{}:ro", std::env::temp_dir().display()).parse().unwrap()],
             ..Config::small(dir.path().to_owned(), clock)
@@ -78,7 +84,7 @@ impl World {
         self.engine.deploy(&format!("{name}.md"), source.as_bytes(), DryRun::No, &caller()).await.unwrap();
     }
 
-    async fn inject(&self, fault: &str, params: &[(&str, &str)]) {
+    pub async fn inject(&self, fault: &str, params: &[(&str, &str)]) {
         let params = params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         self.lab.inject(fault, Some(Millis::seconds(120)), params).await.unwrap();
     }
@@ -90,17 +96,17 @@ impl World {
         (receipt.run.id, ended.unwrap().run.state.name())
     }
 
-    async fn diagnose(&self, run: Option<RunId>) -> Diagnosed {
+    pub async fn diagnose(&self, run: Option<RunId>) -> Diagnosed {
         self.engine.diagnose(run).await.unwrap()
     }
 
-    async fn fix(&self, cause: &str, run: Option<RunId>) -> Fixed {
+    pub async fn fix(&self, cause: &str, run: Option<RunId>) -> Fixed {
         let order = FixOrder { cause: cause.to_owned(), run, dry_run: DryRun::No, params: BTreeMap::new() };
         self.engine.fix(order, &caller()).await.unwrap()
     }
 
     /// The injected fault took effect, or the test proves nothing.
-    fn armed(&self) {
+    pub fn armed(&self) {
         assert!(
             self.lab.list().iter().any(|fault| fault.hits > 0),
             "the fault took no effect: {:?}",
@@ -110,7 +116,7 @@ impl World {
 }
 
 /// Causes found, then what is left open.
-fn named(diagnosed: &Diagnosed) -> Vec<String> {
+pub fn named(diagnosed: &Diagnosed) -> Vec<String> {
     let found = diagnosed.verdict.findings.iter().map(|finding| finding.code.clone());
     found.chain(diagnosed.verdict.undetermined.iter().map(|open| format!("open:{}", open.playbook))).collect()
 }

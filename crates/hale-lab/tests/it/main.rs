@@ -4,5 +4,6 @@
 
 mod chaos;
 mod diagnosis;
+mod diagnosis_packs;
 mod history;
 mod sim;

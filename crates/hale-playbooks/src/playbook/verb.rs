@@ -24,6 +24,9 @@ pub enum Verb {
     /// Delete what is past its retention.
     #[serde(rename = "disk.free")]
     DiskFree,
+    /// Give pack files that are wrong in one way the mode that they should have.
+    #[serde(rename = "packs.set_modes")]
+    PacksSetModes,
     /// Say what a person should do.
     #[serde(rename = "advise")]
     Advise,
@@ -52,8 +55,14 @@ const fn optional(name: &'static str, ty: Type) -> Param {
 }
 
 impl Verb {
-    pub const ALL: [Verb; 5] =
-        [Verb::ModelSetFallback, Verb::WorkerStart, Verb::LimitRaise, Verb::DiskFree, Verb::Advise];
+    pub const ALL: [Verb; 6] = [
+        Verb::ModelSetFallback,
+        Verb::WorkerStart,
+        Verb::LimitRaise,
+        Verb::DiskFree,
+        Verb::PacksSetModes,
+        Verb::Advise,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -61,6 +70,7 @@ impl Verb {
             Verb::WorkerStart => "worker.start",
             Verb::LimitRaise => "limits.raise",
             Verb::DiskFree => "disk.free",
+            Verb::PacksSetModes => "packs.set_modes",
             Verb::Advise => "advise",
         }
     }
@@ -80,11 +90,14 @@ impl Verb {
             optional("max_turns", Type::Int),
         ];
         const DISK: &[Param] = &[optional("bytes", Type::Bytes)];
+        // Which files: those that are `unreadable`, or `open` to others.
+        const MODES: &[Param] = &[required("wrong", Type::Text)];
         match self {
             Verb::ModelSetFallback => FALLBACK,
             Verb::WorkerStart => WORKER,
             Verb::LimitRaise => LIMIT,
             Verb::DiskFree => DISK,
+            Verb::PacksSetModes => MODES,
             Verb::Advise => &[],
         }
     }

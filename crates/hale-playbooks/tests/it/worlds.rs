@@ -95,6 +95,14 @@ pub const HEALTHY: &str = "
     llm.fallback_ok_5m: 0
     llm.slow_share: 0.01
     llm.p95_latency: 800ms
+    packs.folder: \"/srv/hale/packs\"
+    packs.files: 4
+    packs.unreadable: 0
+    packs.unreadable_first: \"\"
+    packs.unreadable_mendable: 0
+    packs.open: 0
+    packs.open_first: \"\"
+    packs.open_mendable: 0
     disk.path: \"/srv/hale\"
     disk.total: 100 GiB
     disk.free: 60 GiB
@@ -166,6 +174,16 @@ const DISK_FULL: &str = "
     disk.free_ratio: 0.00004
     store.full: true
     store.write_ok_last_age: 40s";
+
+const PACK_UNREADABLE: &str = "
+    packs.unreadable: 1
+    packs.unreadable_first: \"research.md (mode 0000, owner 998:998)\"
+    packs.unreadable_mendable: 1";
+
+const PACK_OPEN: &str = "
+    packs.open: 2
+    packs.open_first: \"research.md (mode 0666, owner 998:998)\"
+    packs.open_mendable: 2";
 
 const TIMEOUT: &str = "
     run.state: \"TIMEOUT\"
@@ -284,6 +302,15 @@ fn other_systems() -> Vec<World> {
             Some("store.disk_full"),
         ),
         system("disk_nearly_full", "disk.free: 2 GiB\n disk.free_ratio: 0.02", None),
+        system("pack_unreadable", PACK_UNREADABLE, Some("packs.unreadable")),
+        system(
+            "pack_unreadable_and_not_ours",
+            &with(PACK_UNREADABLE, "packs.unreadable_mendable: 0"),
+            Some("packs.unreadable"),
+        ),
+        system("packs_strict_but_readable", "packs.files: 4", None),
+        system("pack_open", PACK_OPEN, Some("packs.writable_by_others")),
+        system("packs_shared_with_the_own_group", "packs.files: 4", None),
         system("quota_gives_the_same_words", "store.full: true\n store.write_ok_last_age: 40s", None),
     ]
 }

@@ -4,7 +4,7 @@
 //! Read next: `sqlite/write.rs`, which must answer the same.
 
 use super::{Kept, KeptRun, Promise};
-use crate::op::named;
+use crate::op::{FORGET_LOOK, named};
 use crate::row::ended_at;
 use crate::{Claimed, DeadRow, Error, Insert, Line, Op, OpResult, PackRow, Update, claim};
 use hale_core::id::{RunId, WorkerId};
@@ -43,6 +43,7 @@ impl Kept {
                 OpResult::Done
             }
             Op::PackDeploy(row) => self.deploy(row),
+            Op::PackForget { name, version } => self.forget(name, version),
             Op::PackCurrent { name, version } => match self.packs.get_mut(name) {
                 Some(pack) if pack.versions.iter().any(|row| row.version == *version) => {
                     pack.current = Some(version.clone());
@@ -186,6 +187,24 @@ impl Kept {
             claimed.push(Claimed { run: taken.run, input, records, effects: taken.effects });
         }
         Ok(claimed)
+    }
+
+    fn forget(&mut self, name: &str, version: &str) -> OpResult {
+        let unfinished = || {
+            let runs = self.runs.values().map(|kept| &kept.run);
+            runs.filter(|run| run.pack.name.as_ref() == name && !run.is_terminal())
+        };
+        let used = unfinished().any(|run| run.pack.version.as_ref() == version);
+        let many = unfinished().nth(FORGET_LOOK).is_some();
+        match self.packs.get_mut(name) {
+            Some(pack) if used || many || pack.current.as_deref() == Some(version) => GONE,
+            Some(pack) => {
+                pack.versions.retain(|row| row.version.as_ref() != version);
+                OpResult::Done
+            }
+            None if used || many => GONE,
+            None => OpResult::Done,
+        }
     }
 
     fn deploy(&mut self, row: &PackRow) -> OpResult {

@@ -3,6 +3,7 @@
 //! Also the numbers that stand for states and places in the tables.
 //! Read next: `sqlite/schema.rs`.
 
+use crate::op::FORGET_LOOK;
 use crate::{
     AuditFilter, AuditRow, Error, KeyRow, Op, OpResult, PackHead, PackRow, Phase, WorkerKind, WorkerRow,
 };
@@ -38,6 +39,7 @@ pub(super) fn write(conn: &Connection, op: &Op) -> rusqlite::Result<OpResult> {
     let changed = match op {
         Op::Worker(row) => put_worker(conn, row)?,
         Op::PackDeploy(row) => return deploy(conn, row),
+        Op::PackForget { name, version } => return forget(conn, name, version),
         Op::PackCurrent { name, version } => conn
             .prepare_cached(
                 "UPDATE packs SET current = ?2 WHERE name = ?1
@@ -120,6 +122,25 @@ fn put_key(conn: &Connection, row: &KeyRow) -> rusqlite::Result<usize> {
         row.revoked_at.map(|at| at.0),
         row.last_used_at.map(|at| at.0),
     ])
+}
+
+/// Whether a version is needed is asked in the transaction that forgets it.
+fn forget(conn: &Connection, name: &str, version: &str) -> rusqlite::Result<OpResult> {
+    let needed: bool = conn
+        .prepare_cached(
+            "SELECT EXISTS(SELECT 1 FROM packs WHERE name = ?1 AND current = ?2)
+             OR (SELECT count(*) FROM (SELECT 1 FROM runs INDEXED BY runs_pack_state
+                 WHERE pack = ?1 AND state IN (0, 1, 2, 3) LIMIT ?3 + 1)) > ?3
+             OR EXISTS(SELECT 1 FROM runs INDEXED BY runs_pack_state
+                 WHERE pack = ?1 AND state IN (0, 1, 2, 3) AND json_extract(snapshot, '$.pack.version') = ?2)",
+        )?
+        .query_row((name, version, FORGET_LOOK as i64), |row| row.get(0))?;
+    if needed {
+        return Ok(OpResult::Conflict { seq: None });
+    }
+    conn.prepare_cached("DELETE FROM pack_versions WHERE name = ?1 AND version = ?2")?
+        .execute((name, version))?;
+    Ok(OpResult::Done)
 }
 
 fn deploy(conn: &Connection, row: &PackRow) -> rusqlite::Result<OpResult> {

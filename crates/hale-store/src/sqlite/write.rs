@@ -42,7 +42,7 @@ impl Write<'_> {
                 Ok(OpResult::Claimed(claimed?))
             }
             Op::Ripen { n, at } => claim::ripen(self, *n, *at),
-            Op::PackDeploy(_) if self.intake == Intake::Full => Ok(OpResult::Full),
+            Op::PackDeploy(_) | Op::PackForget { .. } if self.intake == Intake::Full => Ok(OpResult::Full),
             other => rows::write(self.conn, other).map_err(|source| self.failed(source)),
         }
     }

@@ -36,6 +36,7 @@ every_store! {
     artifacts_of_completing_and_of_steps_are_named;
     lists_filter_and_page_newest_first;
     pack_versions_are_immutable;
+    a_pack_version_is_forgotten_only_when_nothing_needs_it;
     settings_keys_workers_and_audit_read_back;
     pruning_forgets_old_ended_runs_only;
     a_delayed_run_waits_for_its_time_then_for_its_turn;
@@ -417,6 +418,33 @@ fn pack_versions_are_immutable(subject: &Subject) {
     assert_eq!(one(store, Op::PackEnabled { name: "hello".into(), enabled: false }), OpResult::Done);
     let head = PackHead { name: "hello".into(), current: Some("1.1.0".into()), enabled: false, versions: 2 };
     assert_eq!(store.packs().unwrap(), [head]);
+}
+
+fn a_pack_version_is_forgotten_only_when_nothing_needs_it(subject: &Subject) {
+    let store = &*subject.store;
+    let forget = |version: &str| Op::PackForget { name: "hello".into(), version: version.into() };
+    let needed = OpResult::Conflict { seq: None };
+    let rows =
+        ["1.0.0", "1.1.0", "1.2.0"].into_iter().zip(1..).map(|(version, digest)| pack(version, digest));
+    apply(store, rows.map(|row| Op::PackDeploy(Box::new(row))).collect());
+    one(store, Op::PackCurrent { name: "hello".into(), version: "1.2.0".into() });
+    // Of version 1.0.0.
+    let life = wish(1).accepted();
+    one(store, life.insert());
+    assert_eq!(one(store, forget("1.2.0")), needed, "it is the current one");
+    assert_eq!(one(store, forget("1.0.0")), needed, "a run of it waits");
+    assert_eq!(one(store, forget("1.1.0")), OpResult::Done);
+    assert_eq!(one(store, forget("9.9.9")), OpResult::Done, "it is not there");
+    let was = life.run.seq;
+    let life = life.leased();
+    one(store, life.update_since(was));
+    assert_eq!(one(store, forget("1.0.0")), needed, "a run of it is under way");
+    let was = life.run.seq;
+    let life = life.failed();
+    one(store, life.update_since(was));
+    assert_eq!(one(store, forget("1.0.0")), OpResult::Done);
+    let left: Vec<_> = store.pack_versions("hello").unwrap().into_iter().map(|row| row.version).collect();
+    assert_eq!(left, ["1.2.0".into()]);
 }
 
 fn settings_keys_workers_and_audit_read_back(subject: &Subject) {

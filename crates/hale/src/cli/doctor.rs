@@ -10,7 +10,7 @@ use super::ctx::Ctx;
 use crate::client::{Ask, Client};
 use crate::exit::{Error, Exit};
 use crate::render::diagnosis as shown;
-use crate::wire::{Diagnosis, FixReport, FixRequest, OperationView, Page};
+use crate::wire::{Diagnosis, FixReport, FixRequest, UndoRequest};
 use hale_core::code::Code;
 use hale_playbooks::Verdict;
 use hale_playbooks::playbook::Severity;
@@ -37,7 +37,7 @@ pub struct Args {
     /// Mend this cause
     #[arg(long, value_name = "CAUSE", conflicts_with_all = ["evidence", "save", "undo"])]
     fix: Option<String>,
-    /// Take back the last fix of this cause
+    /// Take back the newest fix of this cause that was not taken back yet
     #[arg(long, value_name = "CAUSE", conflicts_with_all = ["evidence", "save"])]
     undo: Option<String>,
     /// Only say what the fix would do
@@ -149,27 +149,16 @@ pub fn exit(verdict: &Verdict) -> Exit {
     }
 }
 
-/// Undoes the newest operation that was done for this cause and can be undone.
+/// The server picks the newest fix of the cause that was not taken back yet.
 async fn undo(ctx: &mut Ctx, client: &Client, cause: &str) -> Result<Exit, Error> {
-    let page: Page<OperationView> = client.get(format!("/api/v1/operations?limit={LOOK_BACK}")).await?;
-    let of_cause = |operation: &&OperationView| {
-        let detail: Option<Value> = serde_json::from_str(&operation.detail).ok();
-        operation.undo.is_some() && detail.is_some_and(|detail| detail["cause"] == cause)
-    };
-    let Some(operation) = page.items.iter().find(of_cause) else {
-        let error = Error::coded(
-            Code::E010,
-            format!("undo the last fix of {cause}: no such operation is left to undo"),
-        );
-        return Err(error.hint("hale operations list"));
-    };
-    let path = format!("/api/v1/operations/{}/undo", operation.id);
-    let report: FixReport = client.ask(Ask::post(path, &serde_json::json!({})).patient(FIX_PATIENCE)).await?;
+    let order = UndoRequest { cause: cause.to_owned() };
+    let undone = client.ask(Ask::post("/api/v1/doctor/undo", &order).patient(FIX_PATIENCE)).await;
+    let report: FixReport = undone.map_err(|error: Error| match &error.hint {
+        Some(_) => error,
+        None => error.hint("hale operations list"),
+    })?;
     fixed(ctx, &report)
 }
-
-/// Operations among which the last fix is looked for.
-const LOOK_BACK: u32 = 500;
 
 /// What became of a fix, as an exit code.
 fn fixed(ctx: &mut Ctx, report: &FixReport) -> Result<Exit, Error> {

@@ -4,6 +4,8 @@
 //! although it writes lines in bundles; a line that is not ours is shown as it is, never dropped in silence.
 //! Leaves to others: writing ([`crate::logs`]).
 
+pub mod tail;
+
 use super::ctx::Ctx;
 use crate::config::value::{LogLevel, Setting};
 use crate::exit::{Error, Exit};
@@ -18,6 +20,8 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::time::Duration;
+use tail::Tail;
 
 /// Show the server's log
 #[derive(Debug, clap::Args)]
@@ -25,6 +29,7 @@ use std::path::Path;
 Examples:
   hale logs
   hale logs --level warn --since 1h
+  hale logs --follow --level warn
   hale logs --run run_01JD4M8Q2R7WX5B9N3K6T0VYHZ --text
   hale logs -o jsonl | jq 'select(.event == \"hot_reload\")'")]
 pub struct Args {
@@ -40,6 +45,9 @@ pub struct Args {
     /// The last so many lines that fit
     #[arg(short = 'n', long, default_value_t = 50, value_name = "LINES")]
     tail: usize,
+    /// Go on with every new line that fits, until Ctrl-C
+    #[arg(short, long)]
+    follow: bool,
     /// As `LEVEL [run_id=…] message`
     #[arg(long)]
     text: bool,
@@ -62,25 +70,55 @@ pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let from = args.since.map(|since| now() - since);
     let_it_write(&data);
     let wanted = Wanted { level: args.level, run: args.run.as_deref(), from };
+    let present = file::path(&dir, 0);
+    let failed = |error: &std::io::Error| Error::file("read the log", &present, error);
+    let mut tail = match Tail::open(&dir) {
+        Ok(tail) => Some(tail),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(failed(&error)),
+    };
     let mut kept = VecDeque::new();
-    let mut found = false;
+    let mut found = tail.is_some();
     for path in file::files(&dir) {
-        found |= read(&path, &wanted, (&mut kept, args.tail))?;
+        // The present file is read from its handle, also when it was turned over since.
+        if !tail.as_ref().is_some_and(|tail| tail.is_at(&path)) {
+            found |= read(&path, &wanted, (&mut kept, args.tail))?;
+        }
+    }
+    if let Some(tail) = &mut tail {
+        let lines = tail.lines().map_err(|error| failed(&error))?;
+        lines.into_iter().for_each(|line| wanted.keep(line, (&mut kept, args.tail)));
     }
     if !found {
         let error = Error::new(Exit::NotFound, format!("read the log in {}: there is none", dir.display()));
         return Err(error.hint("a server writes it; name its data folder with --data"));
     }
-    let look = ctx.screen.look();
     for line in kept {
-        let text = match ctx.screen.format() {
-            Format::Table | Format::Wide if args.text => plain(&line),
-            Format::Table | Format::Wide => pretty(&line, &look),
-            _ => format!("{line}\n"),
-        };
+        let text = shown(&line, (args, ctx));
         ctx.screen.print(&text);
     }
-    Ok(Exit::Done)
+    let Some(mut tail) = tail.filter(|_| args.follow) else { return Ok(Exit::Done) };
+    loop {
+        std::thread::sleep(LOOK_AGAIN);
+        for line in tail.lines().map_err(|error| failed(&error))? {
+            let text = shown(&line, (args, ctx));
+            // Whoever read along went away.
+            if wanted.wants(&line) && ctx.screen.try_print(&text).is_err() {
+                return Ok(Exit::Done);
+            }
+        }
+    }
+}
+
+/// Between two looks for new lines: as good as at once for a person, and nothing for the machine.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+fn shown(line: &str, (args, ctx): (&Args, &Ctx)) -> String {
+    match ctx.screen.format() {
+        Format::Table | Format::Wide if args.text => plain(line),
+        Format::Table | Format::Wide => pretty(line, &ctx.screen.look()),
+        _ => format!("{line}\n"),
+    }
 }
 
 /// A server that is up holds lines back for [`GATHER`]: what it logged before this command is in the file afterwards.
@@ -101,18 +139,22 @@ fn read(path: &Path, wanted: &Wanted<'_>, into: (&mut VecDeque<String>, usize)) 
     let (kept, most) = into;
     for line in BufReader::new(file).split(b'\n') {
         let line = line.map_err(|error| Error::file("read the log", path, &error))?;
-        let line = String::from_utf8_lossy(&line).into_owned();
-        if !line.is_empty() && wanted.wants(&line) {
+        wanted.keep(String::from_utf8_lossy(&line).into_owned(), (kept, most));
+    }
+    Ok(true)
+}
+
+impl Wanted<'_> {
+    /// Keeps the last lines that fit.
+    fn keep(&self, line: String, (kept, most): (&mut VecDeque<String>, usize)) {
+        if !line.is_empty() && self.wants(&line) {
             kept.push_back(line);
             if kept.len() > most {
                 kept.pop_front();
             }
         }
     }
-    Ok(true)
-}
 
-impl Wanted<'_> {
     fn wants(&self, line: &str) -> bool {
         // Cheap first: most lines are of other runs.
         if self.run.is_some_and(|run| !line.contains(run)) {

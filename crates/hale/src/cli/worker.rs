@@ -1,6 +1,7 @@
 //! `hale worker`: a process that executes runs of a server, over the batched worker protocol.
 //!
-//! Guarantees: it never opens the store; a lease that it could not renew is not used any more; Ctrl-C drains.
+//! Guarantees: it never opens the store; a lease that it could not renew is not used any more; SIGTERM and Ctrl-C drain:
+//! what cannot end within the grace period is given back, so that another worker goes on with it at once.
 //! Leaves to others: what a run is (`hale-engine/src/worker.rs`), the wire ([`link`]).
 //! Read next: [`link`].
 
@@ -13,6 +14,7 @@ use crate::exit::{Error, Exit};
 use crate::logs::{self, Terminal};
 use hale_core::id::WorkerId;
 use hale_core::limits;
+use hale_core::time::Millis;
 use hale_engine::facade::hostname;
 use hale_engine::facade::workers::Welcome;
 use hale_engine::input::Hello;
@@ -31,11 +33,18 @@ use tokio_util::sync::CancellationToken;
 #[command(after_help = "\
 Examples:
   hale worker
-  hale worker --url http://127.0.0.1:8080 --slots 8")]
+  hale worker --url http://127.0.0.1:8080 --slots 8
+  hale worker --grace 2m                        let runs in hand end when it is stopped
+
+SIGTERM and Ctrl-C drain: no new runs, those in hand end, what does not end within --grace is given back
+to the queue with all its finished steps. A second signal gives them back at once.")]
 pub struct Args {
     /// Runs executed at the same time [default: worker.concurrency]
     #[arg(long)]
     pub slots: Option<u32>,
+    /// How long runs in hand may go on after the signal to end
+    #[arg(long, value_name = "SPAN", default_value_t = limits::DRAIN)]
+    pub grace: Millis,
 }
 
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
@@ -54,12 +63,12 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("hale-worker").build();
     let runtime = runtime.map_err(|error| Error::new(Exit::Failed, "start the runtime").caused_by(&error))?;
-    let done = runtime.block_on(work(slots, &config, ctx));
+    let done = runtime.block_on(work((slots, args.grace), &config, ctx));
     runtime.shutdown_background();
     done.map(|()| Exit::Done)
 }
 
-async fn work(slots: u32, config: &Config, ctx: &mut Ctx) -> Result<(), Error> {
+async fn work((slots, grace): (u32, Millis), config: &Config, ctx: &mut Ctx) -> Result<(), Error> {
     let client = Arc::new(ctx.client().await?);
     let clock = Clock::start();
     let mut chance = [0u8; 16];
@@ -84,9 +93,10 @@ async fn work(slots: u32, config: &Config, ctx: &mut Ctx) -> Result<(), Error> {
     ctx.screen
         .note(&format!("worker {id} executes up to {slots} runs of {}; Ctrl-C drains", client.address()));
     end_asked().await;
-    ctx.screen.note("draining");
-    server.drain(&worker).await;
-    stop.cancel();
+    ctx.screen.note(&format!(
+        "draining: runs in hand have {grace} to end, a second Ctrl-C gives them back at once"
+    ));
+    server.drain(&worker, (grace.duration(), end_asked()), &stop).await;
     Ok(())
 }
 

@@ -72,6 +72,15 @@ pub async fn fix(
     Ok(Json(report(app.engine.fix(order, &caller).await?)))
 }
 
+/// `POST /api/v1/doctor/undo`.
+pub async fn undo_cause(
+    State(app): State<Arc<App>>,
+    By(caller): By,
+    Input(order): Input<wire::UndoRequest>,
+) -> Result<Json<FixReport>, Refusal> {
+    Ok(Json(report(app.engine.undo_cause(&order.cause, &caller).await?)))
+}
+
 /// `POST /api/v1/operations/{id}/undo`.
 pub async fn undo(
     State(app): State<Arc<App>>,

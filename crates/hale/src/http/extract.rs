@@ -41,6 +41,7 @@ impl Shape for wire::StartRun {}
 impl Shape for wire::CancelMany {}
 impl Shape for wire::ResolveRun {}
 impl Shape for wire::FixRequest {}
+impl Shape for wire::UndoRequest {}
 impl Shape for wire::InjectFault {}
 impl Shape for wire::CreateKey {}
 

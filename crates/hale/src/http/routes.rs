@@ -3,7 +3,9 @@
 //! A route that is not here does not exist. Read next: [`super::runs`], then [`super::openapi`].
 
 use super::openapi::{self, Shown};
-use super::{App, chaos, config, doctor, events, health, keys, operations, packs, runs, status, workers};
+use super::{
+    App, capabilities, chaos, config, doctor, events, health, keys, operations, packs, runs, status, workers,
+};
 use crate::wire;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use std::sync::Arc;
@@ -196,6 +198,10 @@ pub static TABLE: &[Route] = &[
         .takes(json!(wire::FixRequest))
         .gives(200, json!(wire::FixReport))
         .also(&[404, 409, 422]),
+    route!(Post "/api/v1/doctor/undo" "doctor.undo" "Take the newest fix of a cause back" doctor::undo_cause)
+        .takes(json!(wire::UndoRequest))
+        .gives(200, json!(wire::FixReport))
+        .also(&[404, 409]),
     route!(Get "/api/v1/evidence" "evidence" "What a diagnosis is made from" doctor::evidence)
         .params(&[query("run", "Of this run; otherwise of the system.")])
         .gives(200, Shown::Object)
@@ -207,6 +213,10 @@ pub static TABLE: &[Route] = &[
     route!(Post "/api/v1/operations/{id}/undo" "operations.undo" "Take an operation back" doctor::undo)
         .gives(200, json!(wire::FixReport))
         .also(&[404, 409]),
+    route!(Get "/api/v1/capabilities" "capabilities.list" "Who offers which capability" capabilities::list)
+        .params(&[query("name", "Of this pack, or the capability of this name; otherwise all.")])
+        .gives(200, json!(wire::Page<wire::capability::CapabilityView>))
+        .also(&[404]),
     route!(Get "/api/v1/packs" "packs.list" "The packs in their current versions" packs::list)
         .gives(200, json!(wire::Page<wire::PackView>)),
     route!(Post "/api/v1/packs" "packs.deploy" "Deploy a pack file" packs::deploy)
@@ -245,6 +255,9 @@ pub static TABLE: &[Route] = &[
         .takes(Shown::Object)
         .gives(200, Shown::Object)
         .also(&[404, 503]),
+    route!(Post "/api/v1/workers/{id}/leave" "workers.leave" "A worker ends; what is leased to it is released" workers::leave)
+        .gives(200, Shown::Object)
+        .also(&[404]),
     route!(Post "/api/v1/workers/{id}/drain" "workers.drain" "Give a worker nothing new" workers::drain)
         .gives(200, json!(wire::WorkerView))
         .also(&[404]),

@@ -82,6 +82,16 @@ pub async fn sync(
     Ok(Json(app.engine.worker_sync(worker, sync).await?))
 }
 
+/// `POST /api/v1/workers/{id}/leave`.
+pub async fn leave(
+    State(app): State<Arc<App>>,
+    Segment(worker): Segment,
+) -> Result<Json<serde_json::Value>, Refusal> {
+    let worker: WorkerId = id(&worker)?;
+    app.engine.worker_leave(worker).await?;
+    Ok(Json(serde_json::json!({ "id": worker.to_string(), "status": "left" })))
+}
+
 /// `POST /api/v1/workers/{id}/drain`.
 pub async fn drain(
     State(app): State<Arc<App>>,

@@ -35,7 +35,7 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The present file is `hale.jsonl`, the ones before it `hale.jsonl.1` and so on.
-fn path(dir: &Path, place: usize) -> PathBuf {
+pub fn path(dir: &Path, place: usize) -> PathBuf {
     if place == 0 { dir.join(NAME) } else { dir.join(format!("{NAME}.{place}")) }
 }
 

@@ -111,7 +111,15 @@ impl Screen {
 
     /// Writes to stdout as it is. Whoever went away does not want it.
     pub fn print(&mut self, text: &str) {
-        let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+        let _ = self.try_print(text);
+    }
+
+    /// As [`Self::print`], for whoever would go on for ever.
+    ///
+    /// # Errors
+    /// When nobody reads any more.
+    pub fn try_print(&mut self, text: &str) -> std::io::Result<()> {
+        self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush())
     }
 
     /// Bytes to stdout, untouched.

@@ -3,7 +3,7 @@
 use super::paint::{Look, Tone};
 use super::table::{Cell, Column, Table, pairs};
 use super::when;
-use crate::wire::{Component, FaultView, Status, WorkerView};
+use crate::wire::{Component, FaultView, Health, Status, WorkerView};
 
 /// `hale status`.
 pub fn page(status: &Status, look: &Look) -> String {
@@ -29,6 +29,13 @@ pub fn page(status: &Status, look: &Look) -> String {
         text.push_str(&faults(&status.faults, look).render(look));
     }
     text
+}
+
+/// `hale status` of a server that tells no more than its health.
+pub fn health_page(told: &Health, status: u16, look: &Look) -> String {
+    let head = Tone::Strong.paint(&format!("hale {}", told.version));
+    let table = components(&told.components, look).render(look);
+    format!("{head}  {}  answered {status}\n\n{table}", health(&told.status, look))
 }
 
 fn health(word: &str, look: &Look) -> String {

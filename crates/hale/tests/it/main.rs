@@ -21,3 +21,5 @@ mod proof_sigstop;
 mod proof_disk_full;
 mod proof_evidence;
 mod cli_hints;
+mod cli_operate;
+mod proof_leave;

@@ -318,8 +318,12 @@ impl World {
     }
 
     pub fn worker(&self) -> Process {
+        self.worker_with(&[])
+    }
+
+    pub fn worker_with(&self, flags: &[&str]) -> Process {
         let mut command = program(self.dir.path(), HALE);
-        command.args(["worker", "--slots", "1", "--data"]).arg(&self.data);
+        command.args(["worker", "--slots", "1"]).args(flags).arg("--data").arg(&self.data);
         start(&mut command, &self.path("worker.log"))
     }
 

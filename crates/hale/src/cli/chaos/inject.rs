@@ -15,7 +15,11 @@ Examples:
   hale chaos inject llm.slow --for 5m --set wait=20s
   hale chaos inject worker.kill_all
 
-Faults: llm.rate_limit, llm.key_refuse, llm.slow, tool.loop, worker.kill_all, disk.fill")]
+Faults, with the values they take:
+  llm.rate_limit   model         llm.key_refuse   model
+  llm.slow         model, wait   tool.loop        model
+  worker.kill_all                disk.fill
+  packs.close      pack          packs.open       pack")]
 pub struct Args {
     /// Which fault
     fault: String,

@@ -7,12 +7,12 @@
 
 use crate::client::{Ask, Client};
 use crate::exit::{Error, Exit};
-use hale_core::limits;
 use hale_engine::facade::workers::calls::Calls;
 use hale_engine::facade::workers::{Sync, Synced, Welcome};
 use hale_engine::input::{Append, Hello, Refusal};
 use hale_engine::worker::{Link, Orders, Worker};
 use serde_json::Value;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 const BATCH: usize = 64;
 /// How long the server may keep a poll.
 const POLL: Duration = Duration::from_secs(4);
+/// How long writing "released" may take; what is not written by then is leased again when its lease runs out.
+const GIVING_BACK: Duration = Duration::from_secs(5);
 /// Between two tries when the server is away.
 const AGAIN: Duration = Duration::from_millis(300);
 
@@ -123,13 +125,37 @@ impl Server {
         }
     }
 
-    /// Takes no more work and waits for what is in hand, at most [`limits::DRAIN`].
-    pub async fn drain(&self, worker: &Worker) {
+    /// Takes no more work, lets what is in hand end within `grace` (or until `now`), and gives the rest back.
+    pub async fn drain(
+        &self,
+        worker: &Worker,
+        (grace, now): (Duration, impl Future<Output = ()>),
+        stop: &CancellationToken,
+    ) {
+        // Whatever was leased to us and is still on its way is given back unbegun.
+        worker.leave();
         let path = format!("/api/v1/workers/{}/drain", self.hello.id);
         let _: Result<Value, Error> = self.client.post(path, &serde_json::json!({})).await;
-        let give_up = tokio::time::Instant::now() + limits::DRAIN.duration();
-        while !worker.holds().is_empty() && tokio::time::Instant::now() < give_up {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::select! {
+            () = ended(worker, grace) => {}
+            () = now => {}
         }
+        let given_back = worker.release();
+        if given_back > 0 {
+            tracing::info!(event = "worker_released", runs = given_back, "{given_back} runs given back");
+        }
+        ended(worker, GIVING_BACK).await;
+        // Polling on would join again. An order may still be on its way to us: the server gives it back in our name.
+        stop.cancel();
+        let path = format!("/api/v1/workers/{}/leave", self.hello.id);
+        let _: Result<Value, Error> = self.client.post(path, &serde_json::json!({})).await;
+    }
+}
+
+/// Until nothing is in hand, at most `within`.
+async fn ended(worker: &Worker, within: Duration) {
+    let give_up = tokio::time::Instant::now() + within;
+    while !worker.holds().is_empty() && tokio::time::Instant::now() < give_up {
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
