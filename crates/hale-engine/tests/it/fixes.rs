@@ -89,7 +89,7 @@ async fn an_undo_restores_the_former_value_also_over_a_restart_and_only_while_no
     let stored = hale_store::Store::settings(&*world.store).unwrap();
     assert!(stored.iter().all(|(key, _)| !key.starts_with("model.fallback.")), "{stored:?}");
     let again = world.engine.undo(fixed.operation.unwrap(), &caller()).await.unwrap_err();
-    assert_eq!((again.code, again.cause.as_str()), (Code::E011, "operation.no_undo"));
+    assert_eq!((again.code, again.cause.as_str()), (Code::E011, "operation.undone"));
 }
 
 #[tokio::test(start_paused = true)]
