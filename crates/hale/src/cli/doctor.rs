@@ -152,11 +152,8 @@ pub fn exit(verdict: &Verdict) -> Exit {
 /// The server picks the newest fix of the cause that was not taken back yet.
 async fn undo(ctx: &mut Ctx, client: &Client, cause: &str) -> Result<Exit, Error> {
     let order = UndoRequest { cause: cause.to_owned() };
-    let undone = client.ask(Ask::post("/api/v1/doctor/undo", &order).patient(FIX_PATIENCE)).await;
-    let report: FixReport = undone.map_err(|error: Error| match &error.hint {
-        Some(_) => error,
-        None => error.hint("hale operations list"),
-    })?;
+    let report: FixReport =
+        client.ask(Ask::post("/api/v1/doctor/undo", &order).patient(FIX_PATIENCE)).await?;
     fixed(ctx, &report)
 }
 

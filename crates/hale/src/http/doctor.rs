@@ -78,7 +78,9 @@ pub async fn undo_cause(
     By(caller): By,
     Input(order): Input<wire::UndoRequest>,
 ) -> Result<Json<FixReport>, Refusal> {
-    Ok(Json(report(app.engine.undo_cause(&order.cause, &caller).await?)))
+    let undone = app.engine.undo_cause(&order.cause, &caller).await;
+    let undone = undone.map_err(|failure| Refusal::from(failure).fix("hale operations list"))?;
+    Ok(Json(report(undone)))
 }
 
 /// `POST /api/v1/operations/{id}/undo`.

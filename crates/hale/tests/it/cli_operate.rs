@@ -85,6 +85,7 @@ fn a_fault_takes_its_own_values_only_and_the_help_names_them() {
     let mut command = command();
     let inject = command.find_subcommand_mut("chaos").unwrap().find_subcommand_mut("inject").unwrap();
     let help = inject.render_long_help().to_string();
+    let help = help.split_once("the values they take:").expect("the help lists the faults").1;
     for known in KNOWN {
         let at = help.find(known.fault).unwrap_or_else(|| panic!("the help has no {}", known.fault));
         let rest = help[at + known.fault.len()..].split_once("  ").unwrap_or_default().1;
