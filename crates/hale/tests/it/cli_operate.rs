@@ -2,6 +2,7 @@
 
 use crate::cli_world::{HALE, World, did};
 use crate::http_house::House;
+use crate::world::until;
 use hale::cli::command;
 use hale::cli::logs::tail::Tail;
 use hale::exit::Exit;
@@ -10,6 +11,7 @@ use hale_lab::chaos::KNOWN;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 fn pack(name: &str, more: &str) -> String {
     format!("---\nname: {name}\nversion: 1.0.0\ndescription: For a test.\nkind: echo\n{more}\n---\n")
@@ -169,6 +171,11 @@ fn every_query_of_the_log_finds_lines_that_the_server_really_wrote() {
         let all: Vec<&str> = ["logs", "-n", "10000", "-o", "jsonl"].iter().chain(args).copied().collect();
         world.expect(0, &all).out.lines().map(json).collect()
     };
+    // Lines are written in bundles; the failed run's error is the last that these queries need.
+    let id = bad["id"].as_str().unwrap();
+    until("the error is written", Duration::from_secs(20), || {
+        (!found(&["--run", id, "--level", "error"]).is_empty()).then_some(())
+    });
     let everything = found(&[]);
     // Each query takes effect: it finds some lines, only such, and all of them.
     let check = |args: &[&str], fits: &dyn Fn(&Value) -> bool| {
@@ -188,7 +195,6 @@ fn every_query_of_the_log_finds_lines_that_the_server_really_wrote() {
         let id = run["id"].as_str().unwrap();
         check(&["--run", id], &is("run_id", &run["id"]));
     }
-    let id = bad["id"].as_str().unwrap();
     let both = found(&["--run", id, "--level", "error"]);
     assert!(both.iter().all(|line| line["run_id"] == *id && line["level"] == "error") && !both.is_empty());
     assert!(found(&["--since", "1ms"]).len() < everything.len());
@@ -214,12 +220,12 @@ fn a_followed_log_goes_on_with_what_is_written_from_then_on() {
 #[test]
 fn the_end_of_the_log_is_read_over_the_turn_of_the_file_each_line_once() {
     let dir = tempfile::TempDir::new().unwrap();
-    let log = Rotating::with_size(dir.path(), 100).unwrap();
-    log.write("line 00 of the log\n");
+    let mut log = Rotating::with_size(dir.path(), 100).unwrap();
+    log.append(b"line 00 of the log\n");
     let mut tail = Tail::open(dir.path()).unwrap();
     let mut read = tail.lines().unwrap();
     for number in 1..40 {
-        log.write(&format!("line {number:02} of the log\n"));
+        log.append(format!("line {number:02} of the log\n").as_bytes());
         if number % 3 == 0 {
             read.extend(tail.lines().unwrap());
         }
