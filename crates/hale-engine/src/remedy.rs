@@ -13,7 +13,6 @@ use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::{OperationId, RunId};
 use hale_core::time::Millis;
-use hale_playbooks::expr::Truth;
 use hale_playbooks::finding::{Finding, Fix, Readiness};
 use hale_playbooks::playbook::{Verb, Verify};
 use hale_store::{AuditRow, Phase};
@@ -130,9 +129,8 @@ impl Engine {
         let mut said = self.canary(plan).await;
         loop {
             let evidence = self.evidence(run).await?;
-            let holds = verify.holds(&evidence) == Truth::True;
             let readings = verify.until.readings(&evidence).join(", ");
-            if holds {
+            if verify.met(&evidence) {
                 let told = said.take().map(|said| format!("; {said}")).unwrap_or_default();
                 return Ok(("verified", format!("{}: {readings}{told}", verify.until.source())));
             }

@@ -233,8 +233,9 @@ pub struct Verify {
 }
 
 impl Verify {
-    pub fn holds(&self, evidence: &Evidence) -> Truth {
-        self.until.truth(evidence)
+    /// Whether the evidence shows it. What is unknown shows nothing: a fix that cannot be seen to work is not verified.
+    pub fn met(&self, evidence: &Evidence) -> bool {
+        self.until.truth(evidence) == Truth::True
     }
 }
 

@@ -81,7 +81,7 @@ async fn a_write_under_a_stale_lease_is_refused_and_recorded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_that_was_lost_on_its_way_is_taken_back() {
+async fn an_order_that_was_lost_on_its_way_is_taken_back_and_its_epoch_is_over() {
     let world = World::with(|config| config.embedded_slots = 0).await;
     world.deploy("echo", "kind: echo").await;
     let worker = join(&world, 1).await;
@@ -97,6 +97,32 @@ async fn an_order_that_was_lost_on_its_way_is_taken_back() {
         }
     }
     assert!(matches!(&again[..], [Order::Run(order)] if order.run.id == run.id && order.run.epoch == 2));
+    // The worker is the same one, so only the epoch tells its first lease from its second.
+    let done = || Event::Completing { artifacts: Vec::new() };
+    let late = write(&world, worker, (run.id, 1), done()).await.unwrap_err();
+    assert_eq!(late, Refusal::Fenced { epoch: 1, now_at: 2 });
+    write(&world, worker, (run.id, 2), done()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_hears_that_its_write_is_stored_only_when_it_is() {
+    let world = World::with(|config| config.embedded_slots = 0).await;
+    world.deploy("echo", "kind: echo").await;
+    let worker = join(&world, 1).await;
+    let run = world.engine.submit(order("echo", json!({})), &caller()).await.unwrap().run;
+    assert_eq!(poll(&world, worker, Vec::new()).await.len(), 1);
+    world.store.hold(true);
+    let ends = vec![Event::Completing { artifacts: Vec::new() }, Event::Completed { output: json!(1) }];
+    let append = Append { run: run.id, epoch: 1, events: ends };
+    let sync = Sync { appends: vec![append], ..Sync::default() };
+    let mut written = Box::pin(world.engine.worker_sync(worker, sync));
+    let early = tokio::time::timeout(Duration::from_secs(3), &mut written).await;
+    assert!(early.is_err(), "a write was confirmed that is not stored");
+    let stored = hale_store::Store::run(&*world.store, run.id).unwrap().unwrap();
+    assert!(!stored.run.is_terminal());
+    world.store.hold(false);
+    assert_eq!(written.await.unwrap().results, [Ok(())]);
+    assert!(hale_store::Store::run(&*world.store, run.id).unwrap().unwrap().run.is_terminal());
 }
 
 // covers: AO-207

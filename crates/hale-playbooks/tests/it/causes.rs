@@ -292,3 +292,14 @@ fn verification_is_asked_again_of_newer_evidence() {
     assert_eq!(truth(HEALTHY), "true");
     assert_eq!(truth("runs.pending: 0"), "unknown");
 }
+
+#[test]
+fn a_fix_is_verified_by_what_is_known_only() {
+    let causes = catalogue().iter().flat_map(|playbook| &playbook.causes);
+    let cause = causes.clone().find(|cause| cause.id == "queue.no_live_worker").unwrap();
+    let verify = cause.verify.as_ref().unwrap();
+    let met = |readings: &str| verify.met(&evidence(Subject::System, readings));
+    assert!(met(HEALTHY));
+    assert!(!met(&world("no_live_worker").readings));
+    assert!(!met("runs.pending: 0"), "the workers are unknown");
+}
