@@ -257,6 +257,8 @@ impl Desk {
                 Act::Moved(_) | Act::Claimed { .. } | Act::Ripened | Act::Silent => {}
             }
         }
+        let now = self.now();
+        self.ripening.refused(now);
         self.resync();
     }
 }

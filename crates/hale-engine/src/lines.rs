@@ -17,6 +17,8 @@ use std::sync::Arc;
 /// Parts of the minute that arrivals and services are counted in.
 const PARTS: i64 = 6;
 const PART: i64 = 10_000;
+/// Before a store that refused is asked again for what ripens.
+const ASK_AGAIN: Millis = Millis::seconds(2);
 
 /// What waits for its time, as far as memory knows.
 #[derive(Debug, Default)]
@@ -41,6 +43,13 @@ impl Ripening {
 
     pub(crate) fn wake(&self) -> Option<Timestamp> {
         self.next.filter(|_| !self.asked)
+    }
+
+    /// The store refused the question: it is asked again a little later, unless memory is made anew before.
+    pub(crate) fn refused(&mut self, now: Timestamp) {
+        if self.asked {
+            self.answered(Some(now + ASK_AGAIN));
+        }
     }
 
     fn answered(&mut self, next: Option<Timestamp>) {

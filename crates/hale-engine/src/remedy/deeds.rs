@@ -216,7 +216,7 @@ impl Engine {
         caller: &Caller,
     ) -> Result<OperationId, Failure> {
         let plan = self.set_plan(key, after.clone());
-        let kept = Kept { cause: String::new(), plan, worker: None };
+        let kept = Kept { cause: String::new(), plan, worker: None, undoes: None };
         let deed = Deed {
             operation,
             target: key.to_owned(),

@@ -26,11 +26,7 @@ use hale_engine::{Bulk, Caller, DryRun};
 use serde::Deserialize;
 use std::sync::Arc;
 
-impl Shape for PurgeQueue {
-    fn absent() -> Option<Self> {
-        None
-    }
-}
+impl Shape for PurgeQueue {}
 impl Shape for MoveStuck {}
 impl Shape for SetLimit {}
 impl Shape for SetWeights {}
