@@ -15,7 +15,7 @@ use std::str::FromStr;
 /// Letters of a filter; a longer one is a mistake, and errors quote it.
 pub const CHARS_MAX: usize = 1000;
 
-const KEYS: [&str; 7] = ["status", "pack", "since", "until", "code", "correlation", "priority"];
+const KEYS: [&str; 8] = ["status", "pack", "queue", "since", "until", "code", "correlation", "priority"];
 
 /// Which runs are meant; an empty list or none means any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -23,6 +23,7 @@ pub struct Filter {
     /// Sorted, without duplicates.
     pub states: Vec<StateName>,
     pub pack: Option<String>,
+    pub queue: Option<String>,
     /// Submitted at or after.
     pub since: Option<Timestamp>,
     /// Submitted before.
@@ -113,6 +114,7 @@ fn narrow(filter: &mut Filter, key: &str, word: &Word, now: Timestamp) -> Result
             Ok(())
         }
         "pack" => once(&mut filter.pack, word.value.clone(), word),
+        "queue" => once(&mut filter.queue, word.value.clone(), word),
         "correlation" => once(&mut filter.correlation, word.value.clone(), word),
         "since" => once(&mut filter.since, moment(word, now)?, word),
         "until" => once(&mut filter.until, moment(word, now)?, word),

@@ -6,11 +6,13 @@
 //! Read next: [`run::apply`], the whole life of a run in one table.
 
 pub mod code;
+pub mod cron;
 pub mod failure;
 pub mod fault;
 pub mod filter;
 pub mod id;
 pub mod kill;
+pub mod limiter;
 pub mod limits;
 pub mod meter;
 pub mod nearest;

@@ -49,6 +49,28 @@ pub const STEP_BYTES: usize = 64 << 10;
 pub const ARTIFACT_BYTES: u64 = 256 << 20;
 /// Runs that may wait; a longer queue is a fault to be shown, not memory to be used.
 pub const QUEUE_DEPTH: u64 = 10_000_000;
+/// The farthest moment that a run may be delayed to: a year and a day; later is a slip of the keyboard.
+pub const DUE_MAX: Millis = Millis::seconds(366 * 86_400);
+/// Delayed runs that join their lines in one commit: a commit of its usual size, and the next follows at once.
+pub const RIPEN_BATCH: u32 = 512;
+/// How often an empty queue is compared with the store: the net below the counters, one cheap read.
+pub const QUEUE_CHECK: Millis = Millis::seconds(10);
+/// Schedules of one server: each is looked at when one of them fires.
+pub const SCHEDULES_MAX: usize = 1000;
+/// Missed firings that a schedule may make up after a downtime; more would be a flood.
+pub const CATCH_UP_MAX: u32 = 100;
+/// A firing that comes later than this was missed.
+pub const FIRING_LATE: Millis = Millis::seconds(60);
+/// Idempotency keys of firings are remembered this long: a server that was down for weeks fires nothing twice.
+pub const FIRINGS_KEPT: Millis = Millis::seconds(90 * 86_400);
+/// A weight of a class; more than this is "always first", which starves.
+pub const WEIGHT_MAX: u32 = 1000;
+/// Runs that one purge or clean-up takes in one request; more is asked for again.
+pub const CLEAR_MAX: usize = 10_000;
+/// Queues that one worker may name.
+pub const WORKER_QUEUES: usize = 64;
+/// Calls of one tool at a time that may be set; a worker has no more slots.
+pub const TOOL_CONCURRENCY_MAX: u32 = 1024;
 /// Bytes of a pack file; larger is a mistake or an attack.
 pub const PACK_BYTES: usize = 1 << 20;
 /// Versions of one pack that are kept for roll-back: months of daily deploys. An older one stays while a run of it has

@@ -154,6 +154,30 @@ operations! {
         "started the worker {target}", "Start a worker";
     WorkerDrain "worker.drain" R2 NO_RUN, By(WorkerStart),
         "drained the worker {target}", "Let a worker finish what it has and take nothing new";
+    QueuesPause "queues.drain" R2 NO_RUN, By(QueuesResume),
+        "drained the queue {target}", "Give no run of a queue to workers; it goes on taking runs";
+    QueuesResume "queues.resume" R1 NO_RUN, By(QueuesPause),
+        "resumed the queue {target}", "Give the runs of a queue to workers again";
+    QueuesWeights "queues.weights" R2 NO_RUN, Words("take it back: hale operations undo OPERATION"),
+        "set the weights of the queue {target}", "Set how many turns the classes of a queue have";
+    QueuesLimit "queues.limit" R2 NO_RUN, Words("take it back: hale operations undo OPERATION"),
+        "limited {target}", "Limit how many runs of a pack or key go at a time, or start in a span";
+    QueuesPurge "queues.purge" R3 NO_RUN, Words("the cancelled runs stay; start one again: hale runs retry RUN"),
+        "cancelled what waits in {target}", "Cancel the runs that wait in a queue";
+    QueuesMoveStuck "queues.move_stuck" R3 NO_RUN, Words("start one again: hale runs retry RUN"),
+        "gave up what is stuck in {target}", "Move runs that have waited too long to the dead letters";
+    ToolsLimit "tools.limit" R2 NO_RUN, Words("take it back: hale operations undo OPERATION"),
+        "limited the tool {target}", "Limit how many calls of a tool each worker makes at a time";
+    SchedulesCreate "schedules.create" R2 NO_RUN, By(SchedulesDelete),
+        "set the schedule {target}", "Start runs of a pack at certain times";
+    SchedulesDelete "schedules.delete" R2 NO_RUN, Words("take it back: hale operations undo OPERATION"),
+        "deleted the schedule {target}", "Start no more runs by a schedule, and forget it";
+    SchedulesPause "schedules.pause" R2 NO_RUN, By(SchedulesResume),
+        "paused the schedule {target}", "Start no runs by a schedule until it is resumed";
+    SchedulesResume "schedules.resume" R1 NO_RUN, By(SchedulesPause),
+        "resumed the schedule {target}", "Start runs by a schedule again, from now on";
+    SchedulesTrigger "schedules.trigger" R1 NO_RUN, By(RunsCancel),
+        "triggered the schedule {target}", "Start a schedule's run now, beside its times";
     DiskFree "disk.free" R3 NO_RUN, Never,
         "freed disk space on {target}", "Delete what retention already allows to delete";
     ChaosInject "chaos.inject" R3 NO_RUN, By(ChaosClear),

@@ -19,6 +19,7 @@ mod nested;
 mod tree;
 
 pub use error::{Error, Paint, Problem};
+pub use keys::is_name;
 pub use manifest::{Kind, Limits, Manifest};
 pub use parse::parse;
 pub use schema::{Field, FieldType, InputError, InputSchema};

@@ -100,11 +100,12 @@ impl Queue {
         }
     }
 
-    /// `n` runs left the line otherwise than by [`Queue::next`]: cancelled, or found missing.
-    pub fn removed(&mut self, line: &Line, n: u64) {
-        let Some(named) = self.named.get_mut(&line.queue) else { return };
+    /// `n` runs left the line otherwise than by [`Queue::next`]: cancelled, or found missing. Answers how many of
+    /// them were counted.
+    pub fn removed(&mut self, line: &Line, n: u64) -> u64 {
+        let Some(named) = self.named.get_mut(&line.queue) else { return 0 };
         let class = &mut named.classes[line.priority as usize];
-        let Some(count) = class.counts.get_mut(&line.key) else { return };
+        let Some(count) = class.counts.get_mut(&line.key) else { return 0 };
         let gone = n.min(*count);
         *count -= gone;
         class.total -= gone;
@@ -112,6 +113,7 @@ impl Queue {
             class.counts.remove(&line.key);
             class.turns.retain(|other| *other != line.key);
         }
+        gone
     }
 
     /// Runs that wait, in all queues.
@@ -132,6 +134,21 @@ impl Queue {
     pub fn names(&self) -> impl Iterator<Item = (&Arc<str>, u64)> {
         let total = |named: &Named| named.classes.iter().map(|class| class.total).sum();
         self.named.iter().map(move |(name, named)| (name, total(named)))
+    }
+
+    /// Turns of the classes of one queue.
+    pub fn weights(&self, queue: &str) -> Weights {
+        self.named.get(queue).map_or(WEIGHTS, |named| named.weights)
+    }
+
+    pub fn is_paused(&self, queue: &str) -> bool {
+        self.named.get(queue).is_some_and(|named| named.paused)
+    }
+
+    /// Runs that wait in one line.
+    pub fn line_len(&self, line: &Line) -> u64 {
+        let named = self.named.get(&line.queue);
+        named.and_then(|named| named.classes[line.priority as usize].counts.get(&line.key)).copied().unwrap_or(0)
     }
 
     pub fn set_weights(&mut self, queue: &Arc<str>, weights: Weights) {

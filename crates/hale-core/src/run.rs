@@ -217,6 +217,12 @@ impl Run {
             && self.due.is_some_and(|due| due > now)
     }
 
+    /// Since when a pending run waits for its turn: a delayed one since its time came.
+    pub fn waits_since(&self) -> Timestamp {
+        let since = self.state.since();
+        self.due.map_or(since, |due| due.max(since))
+    }
+
     /// Why the run is a dead letter: it ended without success and by nobody's will, so somebody has to look. The
     /// failure of a child is its parent's to handle, that of a probe nobody's.
     pub fn dead_cause(&self) -> Option<&str> {

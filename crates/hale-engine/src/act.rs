@@ -38,12 +38,15 @@ impl Desk {
                 self.forget(&moved.run);
                 let _ = reply.send(Err(self.full()));
             }
-            (Act::Moved(moved), OpResult::Done) => self.moved(moved),
+            (Act::Moved(moved), OpResult::Done | OpResult::Early) => self.moved(moved),
             (Act::Appended { reply, moved }, OpResult::Done) => {
                 let _ = reply.send(Ok(()));
                 self.moved(moved);
             }
-            (Act::Changed { reply, moved, .. }, OpResult::Done) => {
+            (Act::Changed { reply, moved, line, .. }, answer @ (OpResult::Done | OpResult::Early)) => {
+                if let (OpResult::Early, Some(line)) = (answer, line) {
+                    self.stay_in_line(&line);
+                }
                 let run = moved.run.clone();
                 self.moved(moved);
                 let _ = reply.send(Ok(run));
@@ -51,6 +54,8 @@ impl Desk {
             (Act::Claimed { worker, n, claim }, OpResult::Claimed(claimed)) => {
                 self.claimed(worker, (n, claim), claimed);
             }
+            (Act::Ripened, OpResult::Ripened { ready, next }) => self.ripened(ready, next),
+            (Act::Ripened, _) => self.ripened(Vec::new(), None),
             (Act::Written { reply }, OpResult::Done) => drop(reply.send(Ok(()))),
             (Act::Written { reply }, OpResult::Full) => drop(reply.send(Err(self.full()))),
             (Act::Written { reply }, other) => {
@@ -58,7 +63,12 @@ impl Desk {
                 let _ = reply.send(Err(Failure::new(Code::E011, "store.conflict", "store", message)));
             }
             (Act::Silent, _) => {}
-            (Act::Changed { reply, moved, retry }, other) => self.overtaken(reply, (moved, retry), &other),
+            (Act::Changed { reply, moved, retry, line }, other) => {
+                if let Some(line) = line {
+                    self.stay_in_line(&line);
+                }
+                self.overtaken(reply, (moved, retry), &other);
+            }
             (Act::Appended { reply, moved }, other) => {
                 let _ =
                     reply.send(Err(Refusal::Unavailable { why: format!("the store answered {other:?}") }));
@@ -115,8 +125,10 @@ impl Desk {
             if let Some(state) = self.workers.get_mut(&worker) {
                 state.busy = state.busy.saturating_sub(missing);
             }
+            self.give_back(&claim.line.key, missing);
         }
         let now = self.now();
+        self.flows.served(&claim.line, claimed.len() as u64, now);
         for Claimed { run, input, records, effects } in claimed {
             let moved = Moved { run: run.clone(), records: Vec::new(), effects, output: None };
             // The slot was taken when the claim was placed; only membership and timers are new.
@@ -155,6 +167,7 @@ impl Desk {
             records,
             manifest,
             retries_max: self.config.retries_max,
+            tool_limits: self.settings.tool_limits(),
         };
         if let Some(state) = self.workers.get(&worker) {
             state.send(Order::Run(Box::new(assignment)));
@@ -223,9 +236,12 @@ impl Desk {
 
     /// Nothing of the batch is stored: answer, and take memory back to what is.
     fn refused(&mut self, batch: Batch, error: &Error) {
-        tracing::error!(event = "batch_refused", error = %error, "batch of {} refused", batch.acts.len());
+        // What was decided since rests on what is refused now, so it goes with it.
+        let later = self.take_batch().unwrap_or_default();
+        let acts: Vec<Act> = batch.acts.into_iter().chain(later.acts).collect();
+        tracing::error!(event = "batch_refused", error = %error, "batch of {} refused", acts.len());
         let failure = error.failure().retry_in(2);
-        for act in batch.acts {
+        for act in acts {
             match act {
                 Act::Accepted { reply, moved, .. } => {
                     self.watchers.remove(&moved.run.id);
@@ -238,9 +254,11 @@ impl Desk {
                 }
                 Act::Changed { reply, .. } => drop(reply.send(Err(failure.clone()))),
                 Act::Written { reply } => drop(reply.send(Err(failure.clone()))),
-                Act::Moved(_) | Act::Claimed { .. } | Act::Silent => {}
+                Act::Moved(_) | Act::Claimed { .. } | Act::Ripened | Act::Silent => {}
             }
         }
+        let now = self.now();
+        self.ripening.refused(now);
         self.resync();
     }
 }

@@ -43,6 +43,13 @@ impl Desk {
                 self.renew_embedded(now);
                 let _ = reply.send(self.look());
             }
+            Input::LookQueues { reply } => {
+                let _ = reply.send(self.look_queues(now));
+            }
+            Input::Retune { reply } => {
+                self.retune();
+                let _ = reply.send(());
+            }
             Input::Close { reply } => {
                 self.closed = true;
                 let _ = reply.send(());
@@ -80,10 +87,14 @@ impl Desk {
             effects,
             output: None,
         };
-        match self.idle_worker() {
+        let line = Line::of(&moved.run);
+        match self.idle_worker(&line.queue) {
+            _ if moved.run.is_delayed(now) => self.ripening.expect(moved.run.due.unwrap_or(now)),
             // Nobody waits and a slot is free: the run is born leased, in the same commit.
-            Some(worker) if self.queue.is_empty() => self.born_leased(&mut moved, worker, now),
-            _ => self.queue.added(&Line::of(&moved.run), 1),
+            Some(worker) if self.queue.is_empty() && self.may_be_born(&line, now) => {
+                self.born_leased(&mut moved, worker, now);
+            }
+            _ => self.join_line(&line, 1),
         }
         let insert = Insert {
             run: moved.run.clone(),
@@ -95,9 +106,16 @@ impl Desk {
         self.push(Op::Insert(Box::new(insert)), Act::Accepted { reply, moved, input });
     }
 
+    fn may_be_born(&mut self, line: &Line, now: Timestamp) -> bool {
+        !self.queue.is_paused(&line.queue) && self.gates.may(line, &self.registry, now)
+    }
+
     fn born_leased(&mut self, moved: &mut Moved, worker: WorkerId, now: Timestamp) {
         let events = vec![Event::Leased { worker, epoch: moved.run.epoch + 1 }, Event::Initialized];
         let Ok(leased) = advance(&moved.run, events, now) else { return };
+        let line = Line::of(&moved.run);
+        self.flows.arrived(&line, 1, now);
+        self.flows.served(&line, 1, now);
         if let Some(state) = self.workers.get_mut(&worker) {
             state.busy += 1;
         }
@@ -196,10 +214,11 @@ impl Desk {
         };
         match self.advance(&run, events, now) {
             Ok((op, moved)) => {
-                if matches!(run.state, State::Pending { .. }) {
-                    self.queue.removed(&Line::of(&run), 1);
+                let line = matches!(run.state, State::Pending { .. }).then(|| Line::of(&run));
+                if let Some(line) = &line {
+                    self.leave_line(line);
                 }
-                self.push(op, Act::Changed { reply, moved, retry: order.again() });
+                self.push(op, Act::Changed { reply, moved, retry: order.again(), line });
             }
             Err(refused) => {
                 let message = format!("{} run {}: it is {}", order.change.verb(), run.id, refused.state);
@@ -227,6 +246,7 @@ impl Desk {
             busy,
             until: now + limits::LEASE,
             draining: false,
+            queues: served(hello.queues),
             orders,
             stored_at: now,
         };
@@ -342,6 +362,7 @@ impl Desk {
             busy: worker.busy,
             draining: worker.draining,
             until: worker.until,
+            queues: worker.queues.clone(),
             runs: self
                 .active
                 .values()
@@ -358,6 +379,14 @@ impl Desk {
             closed: self.closed,
         }
     }
+}
+
+/// In one order, so that workers of the same queues are one group.
+fn served(mut queues: Vec<Arc<str>>) -> Vec<Arc<str>> {
+    queues.sort();
+    queues.dedup();
+    queues.truncate(limits::WORKER_QUEUES);
+    queues
 }
 
 fn holds(active: &crate::desk::Active, worker: WorkerId) -> bool {
@@ -421,6 +450,8 @@ impl Change {
         match self {
             Change::Cancel { .. } => "cancel",
             Change::Resolve(_) => "resolve",
+            Change::Withdraw { .. } => "purge",
+            Change::GiveUp { .. } => "give up",
         }
     }
 }
@@ -429,6 +460,12 @@ fn events_of(order: &Changing, run: &Run) -> Result<Vec<Event>, Failure> {
     let by = order.by.to_string();
     Ok(match &order.change {
         Change::Cancel { reason } => vec![Event::CancelAsked { by, reason: reason.clone() }],
+        Change::Withdraw { .. } if !matches!(run.state, State::Pending { .. }) => {
+            let message = format!("purge run {}: it is {} by now", run.id, run.state.name());
+            return Err(Failure::new(Code::E011, "run.conflict", "engine", message));
+        }
+        Change::Withdraw { reason } => vec![Event::CancelAsked { by, reason: Some(reason.clone()) }],
+        Change::GiveUp { reason } => vec![Event::GivenUp { by, reason: reason.clone() }],
         Change::Resolve(Resolve::Retry) => vec![Event::Resolved { by }],
         Change::Resolve(Resolve::Fail) => {
             let parked = matches!(run.state, State::Waiting { on: WaitOn::Approval, .. });

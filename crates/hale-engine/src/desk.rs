@@ -3,7 +3,9 @@
 //! Holds active runs only (leased or waiting); the queue is counters, its runs stay in the store.
 //! Read next: [`crate::decide`].
 
+use crate::gates::Gates;
 use crate::input::{Ended, Input, Reply};
+use crate::lines::{Flows, Ripening};
 use crate::live::Hub;
 use crate::registry::Registry;
 use crate::settings::{Config, Settings};
@@ -39,6 +41,8 @@ pub(crate) struct WorkerState {
     /// The lease of all its runs ends here unless it is heard of before.
     pub until: Timestamp,
     pub draining: bool,
+    /// The queues that it takes from; empty means all.
+    pub queues: Vec<Arc<str>>,
     pub orders: Orders,
     /// When its row was stored last.
     pub stored_at: Timestamp,
@@ -72,6 +76,8 @@ pub struct WorkerLook {
     pub busy: u32,
     pub draining: bool,
     pub until: Timestamp,
+    /// The queues that it takes from; empty means all.
+    pub queues: Vec<Arc<str>>,
     pub runs: Vec<RunId>,
 }
 
@@ -80,9 +86,11 @@ pub struct WorkerLook {
 pub(crate) enum Act {
     Accepted { reply: Reply<crate::input::Receipt>, moved: Moved, input: Arc<str> },
     Moved(Moved),
-    Changed { reply: Reply<Run>, moved: Moved, retry: Option<Input> },
+    /// `line`: the one that the run has left by this.
+    Changed { reply: Reply<Run>, moved: Moved, retry: Option<Input>, line: Option<Line> },
     Appended { reply: oneshot::Sender<Result<(), crate::input::Refusal>>, moved: Moved },
     Claimed { worker: WorkerId, n: u32, claim: hale_core::queue::Claim },
+    Ripened,
     Written { reply: Reply<()> },
     Silent,
 }
@@ -116,10 +124,19 @@ pub(crate) struct Desk {
     pub timers: BTreeSet<(Timestamp, RunId)>,
     pub watchers: HashMap<RunId, Vec<oneshot::Sender<Ended>>>,
     pub next: Batch,
+    /// A batch is handed over and not answered.
+    pub flying: bool,
     pub closed: bool,
     /// The last look round, and the first end of a lease that it saw.
     pub looked_at: Timestamp,
     pub lease_ends: Timestamp,
+    pub gates: Gates,
+    pub ripening: Ripening,
+    pub flows: Flows,
+    /// Runs that left a line before memory counted them in it.
+    pub owed: BTreeMap<Line, u64>,
+    /// When the queue was compared with the store last.
+    pub checked_at: Timestamp,
 }
 
 impl Desk {
@@ -165,10 +182,13 @@ impl Desk {
         {
             worker.busy = worker.busy.saturating_sub(1);
         }
+        if before.lease().is_some() && run.lease().is_none() {
+            self.give_back(&run.key, 1);
+        }
         for effect in &moved.effects {
             if let Effect::Enqueue { queue, key, priority } = effect {
                 let line = Line { queue: queue.clone(), key: key.clone(), priority: *priority };
-                self.queue.added(&line, 1);
+                self.join_line(&line, 1);
             }
         }
         let stays = run.lease().is_some() || matches!(run.state, hale_core::run::State::Waiting { .. });

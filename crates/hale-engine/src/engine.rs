@@ -28,6 +28,7 @@ pub(crate) async fn run(mut desk: Desk, mut inbox: mpsc::Receiver<Input>, stop: 
             biased;
             result = committed(&mut in_flight) => {
                 if let Some((_, batch)) = in_flight.take() {
+                    desk.flying = false;
                     desk.act(batch, result).await;
                 }
             }
@@ -45,6 +46,7 @@ pub(crate) async fn run(mut desk: Desk, mut inbox: mpsc::Receiver<Input>, stop: 
         desk.count();
         if in_flight.is_none() {
             in_flight = desk.take_batch().map(|batch| submit(&desk.store, batch));
+            desk.flying = in_flight.is_some();
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::desk::Look;
 use crate::facade::Engine;
 use crate::facade::runs::blocking;
 use crate::registry::modes::Folder;
+use crate::settings::Settings;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::RunId;
@@ -24,7 +25,7 @@ use hale_playbooks::value::Value;
 use hale_playbooks::{Verdict, diagnose};
 use hale_store::{Counts, Pruned, QueueRow, Space, StoredRun};
 use run_facts::RunFacts;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 /// The window of signals that count what happened lately.
@@ -71,6 +72,7 @@ impl Engine {
         );
         let of_run = of_run?;
         let mut builder = Evidence::builder(subject, now).known("server.up", Value::Bool(true), "engine");
+        builder = read_queues(builder, (&look, &counted), (self.settings(), now));
         builder = read_look(builder, look, now);
         builder = read_counts(builder, counted, now);
         builder = read_store(builder, space, now);
@@ -206,6 +208,33 @@ fn read_look(builder: Builder, look: Result<Look, Failure>, now: Timestamp) -> B
         .known("workers.slots", sum(taking().map(|worker| u64::from(worker.slots)).sum()), "engine")
         .known("workers.busy", sum(live().map(|worker| u64::from(worker.busy)).sum()), "engine")
         .known("workers.draining", sum(live().filter(|worker| worker.draining).count() as u64), "engine")
+}
+
+/// Queues from which nothing can go, whoever works elsewhere.
+fn read_queues(
+    builder: Builder,
+    (look, counted): (&Result<Look, Failure>, &Result<(Counts, Vec<QueueRow>), Failure>),
+    (settings, now): (&Settings, Timestamp),
+) -> Builder {
+    let (look, rows) = match (look, counted) {
+        (Ok(look), Ok((_, rows))) => (look, rows),
+        (Err(failure), _) | (_, Err(failure)) => {
+            return unknown(builder, &["queues.drained", "queues.unserved"], failure);
+        }
+    };
+    let waits: BTreeSet<&str> =
+        rows.iter().filter(|row| row.count > 0).map(|row| row.line.queue.as_ref()).collect();
+    let set = settings.queues();
+    let drained = waits.iter().filter(|name| set.get(**name).is_some_and(|tuned| tuned.paused.is_some()));
+    let takes = |name: &str| {
+        let mut live = look.workers.iter().filter(|worker| worker.until > now && !worker.draining);
+        live.any(|worker| crate::claims::serves(&worker.queues, name))
+    };
+    let unserved = waits.iter().filter(|name| !takes(name));
+    let int = |n: usize| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
+    builder
+        .known("queues.drained", int(drained.count()), "settings")
+        .known("queues.unserved", int(unserved.count()), "engine")
 }
 
 fn read_counts(

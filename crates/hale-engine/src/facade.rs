@@ -4,8 +4,11 @@
 //! Read next: [`runs`], [`packs`], [`workers`], [`operate`].
 
 pub mod operate;
+pub mod clear;
 pub mod packs;
+pub mod queues;
 pub mod runs;
+pub mod schedules;
 pub mod workers;
 
 use crate::clock::Clock;
@@ -58,6 +61,8 @@ pub(crate) struct Inner {
     pub probes: Probes,
     pub embedded: std::sync::Mutex<Option<(WorkerId, CancellationToken)>>,
     pub stop: CancellationToken,
+    /// Schedules changed.
+    pub schedules_changed: tokio::sync::Notify,
 }
 
 #[derive(Clone)]
@@ -93,11 +98,13 @@ impl Engine {
             probes: Probes::default(),
             embedded: std::sync::Mutex::default(),
             stop,
+            schedules_changed: tokio::sync::Notify::new(),
             config,
         };
         let engine = Self(Arc::new(inner));
         engine.start_embedded(engine.0.config.embedded_slots).await?;
         engine.start_probes(recorder);
+        crate::tasks::spawn("schedules", crate::schedules::follow(engine.clone()));
         if let Some(dir) = engine.0.config.packs.clone() {
             crate::registry::watch::watch(engine.clone(), dir, engine.0.stop.clone()).await;
         }
@@ -192,7 +199,7 @@ impl Engine {
         let id = WorkerId::mint(self.now(), chance());
         let (orders, received) = mpsc::unbounded_channel();
         let hello =
-            Hello { id, kind: WorkerKind::Embedded, host: hostname(), pid: std::process::id(), slots };
+            Hello { id, kind: WorkerKind::Embedded, host: hostname(), pid: std::process::id(), slots, queues: Vec::new() };
         self.ask(|reply| Input::Join { hello, orders, reply }).await?;
         let token = self.0.stop.child_token();
         *self.embedded_cell() = Some((id, token.clone()));
@@ -275,9 +282,15 @@ fn desk(
         timers: Default::default(),
         watchers: Default::default(),
         next: Batch::default(),
+        flying: false,
         closed: false,
         looked_at: config.clock.now(),
         lease_ends: config.clock.now(),
+        gates: Default::default(),
+        ripening: Default::default(),
+        flows: Default::default(),
+        owed: BTreeMap::new(),
+        checked_at: config.clock.now(),
     };
     let rows = store.workers().map_err(|error| error.failure())?;
     desk.remember_workers(rows);

@@ -22,6 +22,8 @@ pub struct Caller {
     pub correlation: Arc<str>,
     pub traceparent: Option<Arc<str>>,
     pub trigger: Trigger,
+    /// For whom; none for the local user.
+    pub tenant: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -32,6 +34,7 @@ impl Caller {
             correlation: Arc::from("engine"),
             traceparent: None,
             trigger: Trigger::Probe,
+            tenant: None,
         }
     }
 }
@@ -46,6 +49,8 @@ pub struct Submit {
     pub timeout: Option<hale_core::time::Millis>,
     pub idempotency: Option<String>,
     pub retry_of: Option<RunId>,
+    /// Not to be leased before; a moment that is past means now.
+    pub due: Option<Timestamp>,
 }
 
 /// The durable answer to a submission.
@@ -130,6 +135,9 @@ pub struct Hello {
     pub host: String,
     pub pid: u32,
     pub slots: u32,
+    /// The queues that it takes from; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queues: Vec<Arc<str>>,
 }
 
 fn process() -> hale_store::WorkerKind {
@@ -141,6 +149,10 @@ fn process() -> hale_store::WorkerKind {
 pub enum Change {
     Cancel { reason: Option<String> },
     Resolve(Resolve),
+    /// A run that waits for its turn is cancelled; one that executes by now is left alone.
+    Withdraw { reason: String },
+    /// A run that waits for its turn becomes a dead letter.
+    GiveUp { reason: String },
 }
 
 pub type Reply<T> = oneshot::Sender<Result<T, Failure>>;
@@ -176,6 +188,10 @@ pub enum Input {
     Write { ops: Vec<Op>, reply: Reply<()> },
     /// How things stand in memory.
     Look { reply: oneshot::Sender<crate::desk::Look> },
+    /// How the queues stand in memory.
+    LookQueues { reply: oneshot::Sender<crate::facade::queues::QueuesLook> },
+    /// Operators changed weights, pauses or limits.
+    Retune { reply: oneshot::Sender<()> },
     /// Take no more orders, stop leasing.
     Close { reply: oneshot::Sender<()> },
 }

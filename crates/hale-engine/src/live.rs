@@ -44,6 +44,8 @@ pub struct Doing {
     pub index: u32,
     pub attempt: u32,
     pub since: Timestamp,
+    /// It waits for a place, because as many do the same as may.
+    pub limited: bool,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +89,15 @@ impl Hub {
                 let _ = watchers.send(Live::StepStarted { index, attempt, kind, name });
             }
             cell.doing = Some(doing);
+        });
+    }
+
+    /// The step that a run is in waits for a place, or has got it.
+    pub fn limited(&self, run: RunId, limited: bool) {
+        self.with(|cells| {
+            if let Some(doing) = cells.get_mut(&run).and_then(|cell| cell.doing.as_mut()) {
+                doing.limited = limited;
+            }
         });
     }
 

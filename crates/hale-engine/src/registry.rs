@@ -11,6 +11,7 @@ pub mod watch;
 use arc_swap::ArcSwap;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
+use hale_core::limiter::Limit;
 use hale_core::limits;
 use hale_core::pack::{Env, Manifest, Pack, Warning};
 use hale_core::run::PackRef;
@@ -136,6 +137,14 @@ impl Registry {
         let entry = shelf.get(pack.name.as_ref())?;
         let found = entry.versions.iter().find(|version| version.row.version == pack.version)?;
         Some(found.manifest.clone())
+    }
+
+    /// How much of a pack may go, by its current version; an unknown pack has no limit.
+    pub(crate) fn flow(&self, name: &str) -> Limit {
+        let shelf = self.shelf.load();
+        let Some(entry) = shelf.get(name) else { return Limit::default() };
+        let current = entry.versions.iter().find(|version| Some(&version.row.version) == entry.current.as_ref());
+        current.map(|version| version.manifest.limits.flow()).unwrap_or_default()
     }
 
     /// The version that a new run takes.

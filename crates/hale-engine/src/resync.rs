@@ -17,9 +17,12 @@ impl Desk {
     pub(crate) fn load(&mut self) -> Result<(), hale_store::Error> {
         let now = self.now();
         self.queue = Queue::default();
+        self.owed.clear();
         for row in self.store.queue()? {
             self.queue.added(&row.line, row.count);
         }
+        self.ripening.begin(self.store.delayed()?.next);
+        self.retune();
         for id in self.active.keys().copied().collect::<Vec<_>>() {
             self.drop_timer(id);
         }
@@ -36,6 +39,10 @@ impl Desk {
             if let Some(worker) = self.workers.get_mut(&lease.worker) {
                 worker.busy += 1;
             }
+        }
+        self.gates.clear();
+        for active in self.active.values().filter(|active| active.run.lease().is_some()) {
+            self.gates.took(&active.run.key, 1);
         }
         let ids: Vec<RunId> = self.active.keys().copied().collect();
         for id in ids {
@@ -61,6 +68,7 @@ impl Desk {
                 until: now + limits::LEASE,
                 // No new work until it is heard of.
                 draining: true,
+                queues: Vec::new(),
                 orders,
                 stored_at: row.seen_at,
                 row,
@@ -88,6 +96,12 @@ impl Desk {
                 {
                     worker.busy = worker.busy.saturating_sub(1);
                 }
+                let (held, holds) = (before.as_ref().and_then(Run::lease), stored.run.lease());
+                match (held.is_some(), holds.is_some()) {
+                    (true, false) => self.give_back(&stored.run.key, 1),
+                    (false, true) => self.gates.took(&stored.run.key, 1),
+                    _ => {}
+                }
                 self.take_in(stored.run);
                 let now = self.now();
                 self.set_timer(id, now);
@@ -109,8 +123,10 @@ impl Desk {
                 }
                 self.drop_timer(run.id);
                 self.active.remove(&run.id);
+                self.give_back(&run.key, 1);
             }
-            None => self.queue.removed(&Line::of(run), 1),
+            None if run.is_delayed(run.submitted_at) => {}
+            None => self.leave_line(&Line::of(run)),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use arc_swap::ArcSwap;
 use hale_core::fault;
 use hale_core::limits;
+use hale_core::queue::{WEIGHTS, Weights};
 use hale_core::time::Millis;
 use hale_sandbox::Grant;
 use std::collections::BTreeMap;
@@ -63,6 +64,33 @@ impl Config {
     }
 }
 
+/// Keys of limits that operators set: what follows is a pack, or `tenant/pack`.
+pub const QUEUE_LIMIT: &str = "queue.limit.";
+/// Keys of weights: what follows is a queue.
+pub const QUEUE_WEIGHTS: &str = "queue.weights.";
+/// Keys of drained queues: what follows is a queue, the value says by whom.
+pub const QUEUE_PAUSED: &str = "queue.paused.";
+/// Keys of tools' limits: what follows is a tool, the value is a number of calls.
+pub const TOOL_LIMIT: &str = "tools.limit.";
+/// Keys of schedules: what follows is a name.
+pub const SCHEDULE: &str = "schedule.";
+/// Keys of what schedules have done.
+pub const SCHEDULE_DONE: &str = "schedule_done.";
+
+/// What operators set for one queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tuned {
+    pub weights: Weights,
+    /// Who drained it.
+    pub paused: Option<String>,
+}
+
+impl Default for Tuned {
+    fn default() -> Self {
+        Self { weights: WEIGHTS, paused: None }
+    }
+}
+
 /// Runtime settings by key; the latest set is swapped in whole.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -107,6 +135,29 @@ impl Settings {
             };
             next
         });
+    }
+
+    /// Weights and pauses by queue, where anything is set.
+    pub fn queues(&self) -> BTreeMap<String, Tuned> {
+        let mut all: BTreeMap<String, Tuned> = BTreeMap::new();
+        for (key, value) in self.below(QUEUE_WEIGHTS) {
+            if let (Some(name), Ok(weights)) = (key.strip_prefix(QUEUE_WEIGHTS), serde_json::from_str(&value)) {
+                all.entry(name.to_owned()).or_default().weights = weights;
+            }
+        }
+        for (key, value) in self.below(QUEUE_PAUSED) {
+            if let Some(name) = key.strip_prefix(QUEUE_PAUSED) {
+                all.entry(name.to_owned()).or_default().paused = Some(value);
+            }
+        }
+        all
+    }
+
+    /// Calls of each tool that a worker may make at a time, where anything is set.
+    pub fn tool_limits(&self) -> BTreeMap<String, u32> {
+        let set = self.below(TOOL_LIMIT).into_iter();
+        set.filter_map(|(key, value)| Some((key.strip_prefix(TOOL_LIMIT)?.to_owned(), value.parse().ok()?)))
+            .collect()
     }
 
     /// The limit that an operator raised for `pack`.

@@ -21,9 +21,10 @@ impl Desk {
     /// The next moment at which something is due, if no input comes before: a run's timer, the end of a lease, or a
     /// look round.
     pub(crate) fn next_wake(&self) -> Instant {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let due = [timer, self.ripening.wake(), self.gates.wake].into_iter().flatten().min();
         let look = self.next_look();
-        let at = self.timers.first().map_or(look, |(at, _)| look.min(*at));
-        self.config.clock.instant(at)
+        self.config.clock.instant(due.map_or(look, |due| due.min(look)))
     }
 
     fn next_look(&self) -> Timestamp {
@@ -72,6 +73,8 @@ impl Desk {
     /// Handles every timer that is due.
     pub(crate) fn wake_due(&mut self) {
         let now = self.now();
+        self.ripen(now);
+        self.let_go(now);
         while let Some((at, id)) = self.timers.first().copied() {
             if at > now {
                 break;
@@ -153,6 +156,7 @@ impl Desk {
             self.lose_worker(id, now);
         }
         self.lose_orphans(now);
+        self.check_queue(now);
         self.watchers.retain(|_, watchers| {
             watchers.retain(|watcher| !watcher.is_closed());
             !watchers.is_empty()

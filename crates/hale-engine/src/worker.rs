@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod host;
+pub mod places;
 pub mod replay;
 pub mod toolbox;
 
@@ -22,8 +23,9 @@ use hale_gateway::{Gateway, Route};
 use hale_sandbox::Grant;
 use hale_store::Blobs;
 use host::{Halt, Host};
+use places::Places;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,6 +65,9 @@ pub struct Assignment {
     pub left: Millis,
     /// Retries of tools, where the pack says nothing.
     pub retries_max: u32,
+    /// Calls of a tool that this worker may make at a time, where a limit is set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tool_limits: BTreeMap<String, u32>,
 }
 
 /// What all runs of one worker share.
@@ -79,6 +84,8 @@ pub struct Worker {
     pub blobs: Option<Arc<dyn Blobs>>,
     /// Folders that no tool may see: the data folder holds keys.
     pub hidden: Vec<PathBuf>,
+    /// Calls of limited tools that are under way.
+    pub places: Places,
     running: Mutex<HashMap<RunId, Held>>,
     /// What comes from now on is given back unbegun.
     leaving: AtomicBool,
@@ -105,6 +112,7 @@ impl Worker {
             model_timeout: Millis::seconds(120),
             blobs: None,
             hidden: Vec::new(),
+            places: Places::default(),
             running: Mutex::default(),
             leaving: AtomicBool::new(false),
         }

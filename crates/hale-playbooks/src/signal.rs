@@ -86,6 +86,8 @@ pub static SIGNALS: &[Signal] = &[
     system("packs.unreadable", Type::Int, FRESH, "Of `packs.files`, those that the server's user may not read by owner and mode; root is judged like any user"),
     system("packs.unreadable_first", Type::Text, FRESH, "The first of those by name, with mode and owner; empty if there is none"),
     system("packs.unreadable_mendable", Type::Int, FRESH, "Of those, files whose owner and mode the server's user may set"),
+    system("queues.drained", Type::Int, FRESH, "Queues with runs that wait and that an operator has drained"),
+    system("queues.unserved", Type::Int, FRESH, "Queues with runs that wait and that no live worker takes from"),
     run("run.age", Type::Duration, "Time from the run's acceptance to its end, or to now while it lives"),
     run("run.attempts", Type::Int, "Times the run's last step was tried"),
     run("run.cancelled_by", Type::Text, "Who cancelled the run; empty if nobody did"),

@@ -89,6 +89,8 @@ impl KeptRun {
         let run = &self.run;
         let minted = run.id.minted_at();
         (filter.states.is_empty() || filter.states.contains(&run.state.name()))
+            && filter.queue.as_ref().is_none_or(|queue| run.queue.as_ref() == queue)
+            && filter.priority.is_none_or(|priority| run.priority == priority)
             && filter.pack.as_ref().is_none_or(|pack| run.pack.name.as_ref() == pack)
             && filter.since.is_none_or(|since| minted >= since)
             && filter.until.is_none_or(|until| minted < until)
@@ -175,7 +177,7 @@ impl Store for Memory {
         let row = |(line, runs): (Line, Vec<&KeptRun>)| QueueRow {
             line,
             count: runs.len() as u64,
-            oldest: runs.iter().min_by_key(|kept| kept.place).map(|kept| kept.run.submitted_at),
+            oldest: runs.iter().min_by_key(|kept| kept.place).map(|kept| kept.run.waits_since()),
         };
         Ok(rows.into_iter().map(row).collect())
     }

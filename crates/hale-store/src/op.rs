@@ -18,7 +18,7 @@ pub enum Op {
     /// A new run. It may already be leased, or even ended: all its records are one commit.
     /// Answers `Done`, `Duplicate`, `Full`, or `Conflict` when the id exists.
     Insert(Box<Insert>),
-    /// A run moves on. Answers `Done`, or `Conflict` with the stored sequence number.
+    /// A run moves on. Answers `Done`, `Early`, or `Conflict` with the stored sequence number.
     Update(Box<Update>),
     /// Leases the oldest pending runs of one queue, key and class to a worker and initialises them. Answers
     /// `Claimed`.
@@ -91,6 +91,8 @@ pub struct Update {
 #[derive(Clone, Debug, PartialEq)]
 pub enum OpResult {
     Done,
+    /// Done, to a run that still waited for its time and so stood in no line.
+    Early,
     /// The idempotency key belongs to `run`; its request had `digest`.
     Duplicate {
         run: RunId,

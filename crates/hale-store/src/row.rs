@@ -7,7 +7,7 @@ use hale_core::code::Code;
 use hale_core::id::{KeyId, OperationId, RunId, WorkerId};
 use hale_core::queue::Line;
 use hale_core::run::event::Artifact;
-use hale_core::run::{Outcome, Run, State, StateName};
+use hale_core::run::{Outcome, Priority, Run, State, StateName};
 use hale_core::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +29,9 @@ pub struct ListFilter {
     pub states: Vec<StateName>,
     /// The pack's name, exactly.
     pub pack: Option<String>,
+    /// The queue's name, exactly.
+    pub queue: Option<String>,
+    pub priority: Option<Priority>,
     /// Submitted at or after; compared with the moment in the run's id.
     pub since: Option<Timestamp>,
     /// Submitted before; compared with the moment in the run's id.
@@ -56,7 +59,7 @@ pub struct Page {
 pub struct QueueRow {
     pub line: Line,
     pub count: u64,
-    /// When the run that is next was submitted.
+    /// Since when the run that is next waits for its turn.
     pub oldest: Option<Timestamp>,
 }
 

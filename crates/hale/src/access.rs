@@ -278,7 +278,7 @@ mod tests {
     fn door(address: &str, policy: Policy) -> Door {
         let folder = tempfile::tempdir().unwrap();
         let server = ServerKey::load(folder.path()).unwrap();
-        let order = keys::Order { name: "ci", expires_in: None, known: &[] };
+        let order = keys::Order { name: "ci", expires_in: None, tenant: None, known: &[] };
         let (row, secret) = keys::make(&order, &server, NOW).unwrap();
         let address = address.parse().unwrap();
         let access = Access::new(address, policy, server, folder.path(), std::slice::from_ref(&row)).unwrap();

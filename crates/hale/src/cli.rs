@@ -21,8 +21,10 @@ pub mod lab;
 pub mod logs;
 pub mod operations;
 pub mod packs;
+pub mod queues;
 pub mod run;
 pub mod runs;
+pub mod schedules;
 pub mod secrets;
 pub mod status;
 pub mod up;
@@ -115,6 +117,10 @@ enum Command {
     #[command(subcommand)]
     Workers(workers::Verb),
     #[command(subcommand)]
+    Queues(queues::Verb),
+    #[command(subcommand)]
+    Schedules(schedules::Verb),
+    #[command(subcommand)]
     Operations(operations::Verb),
     #[command(subcommand)]
     Chaos(chaos::Verb),
@@ -199,6 +205,8 @@ impl Command {
             Command::Packs(verb) => verb.run(ctx).await,
             Command::Capabilities(verb) => verb.run(ctx).await,
             Command::Workers(verb) => verb.run(ctx).await,
+            Command::Queues(verb) => verb.run(ctx).await,
+            Command::Schedules(verb) => verb.run(ctx).await,
             Command::Operations(verb) => verb.run(ctx).await,
             Command::Chaos(verb) => verb.run(ctx).await,
             Command::Config(verb) => verb.run(ctx).await,

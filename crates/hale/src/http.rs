@@ -19,6 +19,8 @@ mod events;
 mod packs;
 mod doctor;
 mod operations;
+mod queues;
+mod schedules;
 mod workers;
 mod keys;
 mod capabilities;

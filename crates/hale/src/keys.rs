@@ -27,8 +27,8 @@ const SECRET_BYTES: usize = 24;
 const NAME_LETTERS: usize = 64;
 /// Actors that are not keys; a key of such a name could pass for one in the audit trail.
 const RESERVED: [&str; 4] = ["local", "engine", "anonymous", "lab"];
-/// The tenant of every key until tenants exist.
-const TENANT: &str = "default";
+/// The tenant of keys that name none.
+pub const TENANT: &str = "default";
 
 /// Why a key could not be made or checked.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,8 @@ pub enum Error {
         "name a key {name:?}: use 1 to 64 of a-z 0-9 . _ - that begin with a letter, and not local, engine, anonymous or lab"
     )]
     Name { name: String },
+    #[error("make a key for the tenant {tenant:?}: use 1 to 64 of a-z 0-9 _ - that begin with a letter")]
+    Tenant { tenant: String },
     #[error("name a key {name:?}: a key of this name is in use; revoke it first or choose another name")]
     Taken { name: String },
     #[error("draw random bytes from the kernel")]
@@ -62,6 +64,7 @@ impl Error {
     pub fn failure(&self) -> Failure {
         let (code, cause) = match self {
             Error::Name { .. } => (Code::E002, "keys.bad_name"),
+            Error::Tenant { .. } => (Code::E002, "keys.bad_tenant"),
             Error::Taken { .. } => (Code::E011, "keys.name_taken"),
             Error::Exposed { .. } | Error::Broken { .. } => (Code::E005, "keys.server_key"),
             Error::File { .. } | Error::Random(_) => (Code::E008, "keys.server_key"),
@@ -164,6 +167,8 @@ impl Secret {
 pub struct Order<'a> {
     pub name: &'a str,
     pub expires_in: Option<Millis>,
+    /// Whose runs it starts; none means [`TENANT`].
+    pub tenant: Option<&'a str>,
     /// The keys that exist.
     pub known: &'a [KeyRow],
 }
@@ -177,6 +182,9 @@ pub fn make(order: &Order<'_>, server: &ServerKey, now: Timestamp) -> Result<(Ke
     if !is_name(name) {
         return Err(Error::Name { name: name.to_owned() });
     }
+    if let Some(tenant) = order.tenant.filter(|tenant| !hale_core::pack::is_name(tenant)) {
+        return Err(Error::Tenant { tenant: tenant.to_owned() });
+    }
     if order.known.iter().any(|row| row.name == name && row.revoked_at.is_none()) {
         return Err(Error::Taken { name: name.to_owned() });
     }
@@ -189,7 +197,7 @@ pub fn make(order: &Order<'_>, server: &ServerKey, now: Timestamp) -> Result<(Ke
     let row = KeyRow {
         id,
         name: name.to_owned(),
-        tenant: TENANT.to_owned(),
+        tenant: order.tenant.unwrap_or(TENANT).to_owned(),
         hash: server.hash(&key),
         created_at: now,
         expires_at: order.expires_in.map(|span| now + span),
@@ -224,7 +232,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn order(name: &str) -> Order<'_> {
-        Order { name, expires_in: None, known: &[] }
+        Order { name, expires_in: None, tenant: None, known: &[] }
     }
 
     #[test]

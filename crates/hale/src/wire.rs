@@ -4,6 +4,8 @@
 //! Read next: [`crate::http`], which fills them.
 
 pub mod capability;
+pub mod queues;
+pub mod schedules;
 
 use hale_core::failure::Failure;
 use hale_core::run::event::{Artifact, Record};
@@ -13,7 +15,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// `POST /api/v1/runs`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartRun {
     pub pack: String,
@@ -27,6 +29,12 @@ pub struct StartRun {
     /// A span such as `90s`; never above the pack's own limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
+    /// Not to begin before this moment, RFC 3339; a moment that is past means now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<String>,
+    /// Not to begin before this span has passed, such as `10m`; not together with `due`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<String>,
 }
 
 /// One run as every door shows it (AO-101 to AO-106).
@@ -45,6 +53,15 @@ pub struct RunView {
     pub pack: String,
     pub version: String,
     pub priority: String,
+    /// Where it waits its turn.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub queue: String,
+    /// For whom, where the caller's key says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Not to begin before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<String>,
     pub trigger: String,
     pub correlation_id: String,
     pub submitted_at: String,
@@ -284,6 +301,9 @@ pub struct WorkerView {
     pub busy: u32,
     pub started_at: String,
     pub seen_ms_ago: u64,
+    /// The queues that it takes from; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queues: Vec<String>,
     pub runs: Vec<String>,
 }
 
@@ -401,6 +421,9 @@ pub struct CreateKey {
     /// A span; none means that it does not expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<String>,
+    /// Whose runs it starts: tenants have turns of their own in every queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
 }
 
 /// One API key; `secret` is there once, when it is made.
@@ -408,6 +431,8 @@ pub struct CreateKey {
 pub struct KeyView {
     pub id: String,
     pub name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tenant: String,
     pub created_at: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,

@@ -354,7 +354,8 @@ fn put<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a text is a name: of a pack, a step, a queue, a schedule.
+pub fn is_name(text: &str) -> bool {
     text.len() <= limits::NAME_CHARS
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))

@@ -5,6 +5,7 @@
 //! Read next: [`super::schema`].
 
 use super::schema::{InputError, InputSchema};
+use crate::limiter::{Limit, Rate};
 use crate::limits;
 use crate::retry;
 use crate::run::{PackRef, Priority};
@@ -39,6 +40,19 @@ pub struct Limits {
     /// Cost of all model calls together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<f64>,
+    /// Runs of the pack that execute at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// Runs of the pack that start in a span of time, `rate: 10/s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+}
+
+impl Limits {
+    /// How much of the pack may go.
+    pub fn flow(&self) -> Limit {
+        Limit { concurrency: self.concurrency, rate: self.rate }
+    }
 }
 
 impl Default for Limits {
@@ -49,6 +63,8 @@ impl Default for Limits {
             max_turns: limits::TURNS,
             max_tokens: limits::TOKENS,
             budget_usd: None,
+            concurrency: None,
+            rate: None,
         }
     }
 }

@@ -8,12 +8,14 @@ use super::Limits;
 use super::keys::Reader;
 use super::schema::{Field, FieldType, InputSchema};
 use super::tree::{Entry, Node, Value, clipped};
+use crate::limiter::{self, Rate};
 use crate::limits;
 use crate::retry::Policy;
 use crate::time::Millis;
 use std::ops::RangeInclusive;
 
-const LIMIT_KEYS: [&str; 5] = ["timeout", "memory", "max_turns", "max_tokens", "budget_usd"];
+const LIMIT_KEYS: [&str; 7] =
+    ["timeout", "memory", "max_turns", "max_tokens", "budget_usd", "concurrency", "rate"];
 const FIELD_KEYS: [&str; 4] = ["type", "default", "optional", "description"];
 const RETRY_KEYS: [&str; 3] = ["max", "backoff", "jitter"];
 const GRANT_KEYS: [&str; 1] = ["files"];
@@ -49,10 +51,25 @@ impl Reader {
                     all.max_tokens = tokens.unwrap_or(all.max_tokens);
                 }
                 "budget_usd" => all.budget_usd = self.number(node, "limits.budget_usd", 0.0..=1e6),
+                "concurrency" => {
+                    let most = u64::from(limiter::CONCURRENCY_MAX);
+                    let runs = self.whole(node, "limits.concurrency", 1..=most);
+                    all.concurrency = runs.and_then(|runs| u32::try_from(runs).ok());
+                }
+                "rate" => all.rate = self.rate(node),
                 _ => self.unknown_in(entry, &LIMIT_KEYS, " in `limits`"),
             }
         }
         all
+    }
+
+    /// `rate: 10/s`.
+    fn rate(&mut self, node: &Node) -> Option<Rate> {
+        let read = match &node.value {
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        };
+        read.or_else(|| self.misfit(node, "limits.rate", "a rate such as 10/s, 100/m or 5/h", "rate: 10/s"))
     }
 
     /// A span of time with its unit, above nothing and within a day.

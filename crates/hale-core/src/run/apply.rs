@@ -146,6 +146,7 @@ fn table(run: &mut Run, event: &Event, now: Timestamp) -> Result<Vec<Effect>, Re
             Initializing { lease, .. } | Running { lease, .. } | Completing { lease, .. },
             Event::Released { worker, epoch },
         ) if lease.worker == *worker && lease.epoch == *epoch => requeue(run, now),
+        (Pending { .. }, Event::GivenUp { by, reason }) => given_up(run, (by, reason), now),
         (Pending { .. }, Event::CancelAsked { by, reason }) => cancelled_by(run, (by, reason), now),
         (Initializing { .. } | Running { .. } | Completing { .. }, Event::CancelAsked { by, reason }) => {
             run.cancel.get_or_insert_with(|| Cancel { by: by.clone(), at: now, reason: reason.clone() });
@@ -179,6 +180,13 @@ fn fenced(run: &Run, (worker, epoch): (WorkerId, u64), what: &str) -> Vec<Effect
 fn cancelled_by(run: &mut Run, (by, reason): (&String, &Option<String>), now: Timestamp) -> Vec<Effect> {
     run.cancel = Some(Cancel { by: by.clone(), at: now, reason: reason.clone() });
     cancelled(run, now)
+}
+
+/// It ends as a dead letter, so that somebody has to look at it and can send it again.
+fn given_up(run: &mut Run, (by, reason): (&str, &str), now: Timestamp) -> Vec<Effect> {
+    let (queue, waited) = (&run.queue, now.since(run.waits_since()));
+    let message = format!("take the run out of queue {queue}: it waited {waited}, {by} gave it up: {reason}");
+    end(run, Outcome::Failed { failure: Failure::new(Code::E008, "queue.stuck", "engine", message) }, now)
 }
 
 fn leased(run: &mut Run, lease: Lease, now: Timestamp) -> Vec<Effect> {

@@ -157,6 +157,11 @@ pub enum Event {
     },
     /// The wait is over.
     Woken,
+    /// An operator gave the run up while it waited for its turn.
+    GivenUp {
+        by: String,
+        reason: String,
+    },
     /// Somebody asked to cancel.
     CancelAsked {
         by: String,
@@ -216,6 +221,7 @@ impl Event {
             Event::Awaited { .. } => "awaited",
             Event::Resolved { .. } => "resolved",
             Event::Woken => "woken",
+            Event::GivenUp { .. } => "given_up",
             Event::CancelAsked { .. } => "cancel_asked",
             Event::Stopped => "stopped",
             Event::LeaseLost { .. } => "lease_lost",

@@ -111,6 +111,7 @@ fn events() -> Vec<Event> {
         Event::Awaited { index: 0, answer: Answer::Approved { by: "ada".to_owned(), reason: None } },
         Event::Resolved { by: "ada".to_owned() },
         Event::Woken,
+        Event::GivenUp { by: "ada".to_owned(), reason: "stuck".to_owned() },
         Event::CancelAsked { by: "ada".to_owned(), reason: None },
         Event::Stopped,
         Event::LeaseLost { worker, epoch, why: "late".to_owned() },

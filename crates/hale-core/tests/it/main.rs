@@ -3,12 +3,14 @@
 //! Read next: `run_properties.rs`, which throws random histories at the run table.
 
 mod codes;
+mod crons;
 mod faults;
 mod filters;
 mod ids;
 mod journal_samples;
 mod kills;
 mod limit_clock;
+mod limiters;
 mod log_lines;
 mod offers;
 mod operations;

@@ -46,11 +46,16 @@ impl RunFacts {
             State::Ended { at, .. } => *at,
             _ => now,
         };
+        // A delayed run begins to wait when its time has come.
+        let since = match &run.state {
+            State::Pending { .. } => run.waits_since(),
+            state => state.since(),
+        };
         let mut facts = Self {
             pack: run.pack.name.to_string(),
             state: run.state.name().name(),
             age: end.since(run.submitted_at),
-            in_state_for: now.since(run.state.since()),
+            in_state_for: now.since(since),
             limit: run.limit,
             error: run.failure.clone(),
             cancelled_by: run.cancel.as_ref().map(|cancel| cancel.by.clone()).unwrap_or_default(),
@@ -83,6 +88,7 @@ impl RunFacts {
         let mut last = end;
         for record in records {
             match &record.event {
+                Event::Accepted { due: Some(due), .. } => queued_since = Some(record.at.max(*due)),
                 Event::Accepted { .. } | Event::LeaseLost { .. } | Event::Released { .. } | Event::Woken => {
                     queued_since = Some(record.at);
                 }
@@ -220,6 +226,7 @@ pub fn waiting_on(run: &Run, doing: Option<&Doing>) -> String {
             Some(Doing { kind: StepKind::Model, name, .. }) => {
                 format!("provider:{}", name.split_once('/').map_or(&**name, |(provider, _)| provider))
             }
+            Some(Doing { kind: StepKind::Tool, name, limited: true, .. }) => format!("limit:tool:{name}"),
             Some(Doing { kind: StepKind::Tool, name, .. }) => format!("tool:{name}"),
             _ => String::new(),
         },
@@ -231,6 +238,10 @@ pub fn waiting_on(run: &Run, doing: Option<&Doing>) -> String {
 pub fn says(run: &Run, (facts, verdict, now): (&RunFacts, &Verdict, Timestamp)) -> String {
     let (id, spent) = (run.id, facts.age);
     let stands = match &run.state {
+        State::Pending { .. } if run.is_delayed(now) => {
+            let due = run.due.unwrap_or(now);
+            format!("run {id} waits for its time, {due}, {} from now", due.since(now))
+        }
         State::Pending { since } => format!("run {id} waits in PENDING for {}", now.since(*since)),
         State::Waiting { on: WaitOn::Retry, until, .. } => {
             format!("run {id} waits {} to retry a failed step", until.since(now))

@@ -99,6 +99,7 @@ impl Engine {
         let op = Op::Setting { key: key.to_owned(), value: value.map(str::to_owned) };
         let id = self.operate(deed, vec![op], caller).await?;
         self.0.settings.set(key, value);
+        self.retuned(key).await?;
         Ok(id)
     }
 

@@ -89,9 +89,9 @@ impl Engine {
             id: RunId::mint(self.now(), chance()),
             pack: manifest.pack_ref(),
             queue: manifest.queue.as_deref().unwrap_or(DEFAULT_QUEUE).into(),
-            key: key_of(None, &manifest.name),
-            tenant: None,
-            due: None,
+            key: key_of(caller.tenant.as_deref(), &manifest.name),
+            tenant: caller.tenant.clone(),
+            due: self.due(submit)?,
             parent: None,
             priority: submit.priority.unwrap_or(manifest.priority),
             limit,
@@ -100,6 +100,16 @@ impl Engine {
             traceparent: caller.traceparent.clone(),
             retry_of: submit.retry_of,
         })
+    }
+
+    /// When the run may begin; a moment that is past means now.
+    fn due(&self, submit: &Submit) -> Result<Option<Timestamp>, Failure> {
+        let (Some(due), now) = (submit.due, self.now()) else { return Ok(None) };
+        if due > now + limits::DUE_MAX {
+            let message = format!("delay the run until {due}: at most {} from now are allowed", limits::DUE_MAX);
+            return Err(Failure::new(Code::E002, "run.invalid_due", "engine", message));
+        }
+        Ok(Some(due).filter(|due| *due > now))
     }
 
     fn idempotency(&self, submit: &Submit, caller: &Caller) -> Option<Idempotency> {
@@ -113,7 +123,12 @@ impl Engine {
         Some(Idempotency {
             key: format!("{}/{key}", caller.actor),
             digest: *hash.finalize().as_bytes(),
-            expires: self.now() + limits::IDEMPOTENCY_KEPT,
+            expires: self.now()
+                + if caller.trigger == Trigger::Schedule {
+                    limits::FIRINGS_KEPT
+                } else {
+                    limits::IDEMPOTENCY_KEPT
+                },
         })
     }
 
@@ -309,10 +324,12 @@ fn leave(bulk: &mut Bulk, id: RunId, why: String) {
     }
 }
 
-fn list_filter(filter: &Filter) -> ListFilter {
+pub(crate) fn list_filter(filter: &Filter) -> ListFilter {
     ListFilter {
         states: filter.states.clone(),
         pack: filter.pack.clone(),
+        queue: filter.queue.clone(),
+        priority: filter.priority,
         since: filter.since,
         until: filter.until,
         error_code: filter.code,

@@ -90,6 +90,9 @@ impl Plan {
                 "model.set_fallback"
             }
             Plan::Set { key, .. } if key.starts_with("model.fallback.") => "model.clear_fallback",
+            Plan::Set { key, after, .. } if setting_operation(key, after.is_some()).is_some() => {
+                setting_operation(key, after.is_some()).unwrap_or_default()
+            }
             Plan::Set { after: Some(_), .. } => "limits.raise",
             Plan::Set { .. } => "limits.restore",
             Plan::StartWorker { .. } => "worker.start",
@@ -200,6 +203,27 @@ impl Engine {
 
     fn set_plan(&self, key: &str, after: Option<String>) -> Plan {
         Plan::Set { key: key.to_owned(), before: self.settings().get(key), after }
+    }
+
+    /// Sets or removes a setting as an operation that can be undone.
+    ///
+    /// # Errors
+    /// What the store refused.
+    pub(crate) async fn change(
+        &self,
+        operation: &'static str,
+        (key, after): (&str, Option<String>),
+        caller: &Caller,
+    ) -> Result<OperationId, Failure> {
+        let plan = self.set_plan(key, after.clone());
+        let kept = Kept { cause: String::new(), plan, worker: None, undoes: None };
+        let deed = Deed {
+            operation,
+            target: key.to_owned(),
+            detail: serde_json::to_string(&kept).unwrap_or_default(),
+            undo: Some("hale operations undo".to_owned()),
+        };
+        self.set(deed, (key, after.as_deref()), caller).await
     }
 
     fn known_model(&self, model: &str) -> Result<(), Failure> {
@@ -337,6 +361,20 @@ impl Engine {
 
 fn refused(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::new(Code::E011, "fix.failed", "engine", "set owner and mode of pack files").caused_by(error)
+}
+
+/// The operation that sets or clears a setting of the queues, tools and schedules.
+fn setting_operation(key: &str, set: bool) -> Option<&'static str> {
+    use crate::settings::{QUEUE_LIMIT, QUEUE_PAUSED, QUEUE_WEIGHTS, SCHEDULE, TOOL_LIMIT};
+    let named = [
+        (QUEUE_LIMIT, "queues.limit", "queues.limit"),
+        (QUEUE_WEIGHTS, "queues.weights", "queues.weights"),
+        (QUEUE_PAUSED, "queues.drain", "queues.resume"),
+        (TOOL_LIMIT, "tools.limit", "tools.limit"),
+        (SCHEDULE, "schedules.create", "schedules.delete"),
+    ];
+    let (_, when_set, when_cleared) = named.into_iter().find(|(prefix, ..)| key.starts_with(prefix))?;
+    Some(if set { when_set } else { when_cleared })
 }
 
 /// A value as a parameter: spans with their unit, texts as they are.

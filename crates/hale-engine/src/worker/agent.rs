@@ -159,7 +159,11 @@ impl Agent<'_> {
             dispatch: toolbox.dispatch(&name),
             request: arguments.clone(),
         };
-        host.step(spec, |_| toolbox.call(name, arguments.clone(), host.deadline, host.stop.clone())).await
+        host.step(spec, |_| async move {
+            let _place = host.place(&name).await;
+            toolbox.call(name, arguments.clone(), host.deadline, host.stop.clone()).await
+        })
+        .await
     }
 }
 

@@ -4,6 +4,7 @@
 //! end of the run. Time, cancellation and fencing reach every step here.
 //! Read next: [`super::agent`].
 
+use super::places::Place;
 use super::replay::Replay;
 use super::{Assignment, Worker};
 use crate::input::{Append, Refusal};
@@ -18,6 +19,7 @@ use hale_core::run::{Dispatch, Event, Run, Step, StepKind, StepSpec, Usage};
 use hale_core::time::Millis;
 use hale_gateway::Route;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -71,6 +73,7 @@ pub struct Host<'a> {
     input: Arc<str>,
     replay: Replay,
     retries_max: u32,
+    tool_limits: BTreeMap<String, u32>,
     /// Events that are decided but not written: they go with the next write.
     pending: Mutex<Vec<Event>>,
     next: Mutex<u32>,
@@ -78,7 +81,7 @@ pub struct Host<'a> {
 
 impl<'a> Host<'a> {
     pub fn new(worker: &'a Worker, assignment: Assignment, stop: CancellationToken) -> Self {
-        let Assignment { run, input, records, manifest, route, left, retries_max } = assignment;
+        let Assignment { run, input, records, manifest, route, left, retries_max, tool_limits } = assignment;
         Self {
             worker,
             run,
@@ -89,6 +92,7 @@ impl<'a> Host<'a> {
             input,
             replay: Replay::of(records),
             retries_max,
+            tool_limits,
             pending: Mutex::default(),
             next: Mutex::new(0),
         }
@@ -144,7 +148,8 @@ impl<'a> Host<'a> {
         self.dispatch(&spec, attempt).await?;
         let name: Arc<str> = Arc::from(spec.name.as_str());
         let since = self.worker.clock.now();
-        self.worker.hub.step(self.run.id, Doing { kind: spec.kind, name, index: spec.index, attempt, since });
+        let (kind, index) = (spec.kind, spec.index);
+        self.worker.hub.step(self.run.id, Doing { kind, name, index, attempt, since, limited: false });
         let begun = Instant::now();
         let result = tokio::select! {
             biased;
@@ -271,6 +276,19 @@ impl<'a> Host<'a> {
         };
         let told = serde_json::json!({ "artifact": OUTPUT, "bytes": bytes, "hash": artifact.hash });
         Ok((vec![artifact], told))
+    }
+
+    /// A place at a limited tool; none where no limit is set. While it waits, the run says so.
+    pub async fn place(&self, tool: &str) -> Option<Place<'_>> {
+        let most = *self.tool_limits.get(tool)?;
+        let tool: Arc<str> = Arc::from(tool);
+        if let Some(place) = self.worker.places.try_take(&tool, most) {
+            return Some(place);
+        }
+        self.worker.hub.limited(self.run.id, true);
+        let place = self.worker.places.take(&tool, most).await;
+        self.worker.hub.limited(self.run.id, false);
+        Some(place)
     }
 
     /// The one step of an `echo` pack.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub async fn join(world: &World, n: u128) -> WorkerId {
     let id = WorkerId(n);
-    let hello = Hello { id, kind: WorkerKind::Process, host: "h".into(), pid: 1, slots: 1 };
+    let hello = Hello { id, kind: WorkerKind::Process, host: "h".into(), pid: 1, slots: 1, queues: vec![] };
     world.engine.worker_join(hello, HashMap::new()).await.unwrap();
     id
 }

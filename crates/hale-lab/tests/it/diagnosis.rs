@@ -35,7 +35,7 @@ const WAIT: Duration = Duration::from_secs(30);
 
 pub fn caller() -> Caller {
     let actor = Arc::from("test");
-    Caller { actor, correlation: Arc::from("c"), traceparent: None, trigger: Trigger::Api }
+    Caller { actor, correlation: Arc::from("c"), traceparent: None, trigger: Trigger::Api, tenant: None }
 }
 
 impl World {

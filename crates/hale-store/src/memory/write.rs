@@ -151,6 +151,7 @@ impl Kept {
         if kept.run.seq != update.was {
             return OpResult::Conflict { seq: Some(kept.run.seq) };
         }
+        let early = kept.delayed;
         kept.run = update.run.clone();
         kept.delayed &= matches!(kept.run.state, State::Pending { .. });
         kept.records.extend(update.records.iter().cloned());
@@ -159,7 +160,7 @@ impl Kept {
             kept.output = update.output.clone();
         }
         self.bury(&update.run);
-        OpResult::Done
+        if early { OpResult::Early } else { OpResult::Done }
     }
 
     fn claim(

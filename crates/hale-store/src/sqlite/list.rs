@@ -21,7 +21,7 @@ const ROWS_SEARCHED: u32 = 4_096;
 /// Ordered walks that one list may merge; with more pairs of pack and state the walk by time is cheaper.
 const WALKS: usize = 256;
 
-const COLUMNS: &str = "SELECT id, state, pack, error_code, correlation, snapshot FROM runs";
+const COLUMNS: &str = "SELECT id, state, pack, error_code, correlation, snapshot, queue, priority FROM runs";
 
 /// One ordered walk: a condition on an index, with its parameters after the bounds of the id.
 struct Walk {
@@ -145,6 +145,16 @@ fn fits(row: &Row<'_>, filter: &ListFilter) -> rusqlite::Result<bool> {
         |column: usize, wanted: &String| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str()? == wanted);
     if let Some(pack) = &filter.pack
         && !text_is(2, pack)?
+    {
+        return Ok(false);
+    }
+    if let Some(queue) = &filter.queue
+        && !text_is(6, queue)?
+    {
+        return Ok(false);
+    }
+    if let Some(priority) = filter.priority
+        && row.get::<_, i64>(7)? != priority as i64
     {
         return Ok(false);
     }

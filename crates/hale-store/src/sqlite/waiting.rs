@@ -15,7 +15,7 @@ pub(super) fn queue(conn: &Connection) -> Result<Vec<QueueRow>, Error> {
     let rows: rusqlite::Result<Vec<Row>> = conn
         .prepare_cached(
             "SELECT queue, key, priority, count,
-               (SELECT json_extract(snapshot, '$.submitted_at') FROM runs INDEXED BY runs_ready
+               (SELECT max(json_extract(snapshot, '$.state.since'), coalesce(json_extract(snapshot, '$.due'), 0)) FROM runs INDEXED BY runs_ready
                 WHERE state = 0 AND due IS NULL AND runs.queue = queue_counts.queue
                   AND runs.key = queue_counts.key AND runs.priority = queue_counts.priority
                 ORDER BY n LIMIT 1)

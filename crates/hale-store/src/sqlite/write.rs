@@ -139,7 +139,7 @@ impl Write<'_> {
         if let Some(output) = &update.output {
             self.body(slot(known.n, SLOT_OUTPUT), output)?;
         }
-        Ok(OpResult::Done)
+        Ok(if known.delayed { OpResult::Early } else { OpResult::Done })
     }
 
     /// Writes a transition: the row, its journal and its counters.

@@ -40,6 +40,7 @@ every_store! {
     settings_keys_workers_and_audit_read_back;
     pruning_forgets_old_ended_runs_only;
     a_delayed_run_waits_for_its_time_then_for_its_turn;
+    a_ripened_run_is_cancelled_out_of_its_line;
     named_queues_are_claimed_apart;
     a_line_is_seen_without_being_taken;
     the_children_of_a_run_are_found;
@@ -244,7 +245,7 @@ fn the_queue_and_the_counts_follow_every_move(subject: &Subject) {
     let row = |key: &str, priority, count, oldest: &Life| QueueRow {
         line: line(key, priority),
         count,
-        oldest: Some(oldest.run.submitted_at),
+        oldest: Some(oldest.run.waits_since()),
     };
     let expected = [
         row("hello", Priority::High, 1, &lives[1]),
@@ -578,11 +579,12 @@ fn a_delayed_run_waits_for_its_time_then_for_its_turn(subject: &Subject) {
     assert_eq!(claimed(one(store, claim("hello", Priority::Normal, 9, 100))), []);
     // A cancelled one has no time to wait for.
     let gone = gone.then(Event::CancelAsked { by: "ada".to_owned(), reason: None });
-    assert_eq!(one(store, gone.update_since(1)), OpResult::Done);
+    assert_eq!(one(store, gone.update_since(1)), OpResult::Early);
     assert_eq!(one(store, ripen(9, 499)), OpResult::Ripened { ready: vec![], next: due(500) });
     let ready = vec![(line("hello", Priority::Normal), 1)];
     assert_eq!(one(store, ripen(9, 500)), OpResult::Ripened { ready: ready.clone(), next: due(900) });
-    assert_eq!(store.queue().unwrap()[0].count, 1);
+    let row = store.queue().unwrap().remove(0);
+    assert_eq!((row.count, row.oldest), (1, due(500)), "it waits for its turn since its time came");
     let taken = claimed(one(store, claim("hello", Priority::Normal, 9, 501)));
     assert_eq!(ids(&taken), [early.run.id]);
     assert_eq!(one(store, ripen(9, 2000)), OpResult::Ripened { ready, next: None });
@@ -596,6 +598,18 @@ fn a_delayed_run_waits_for_its_time_then_for_its_turn(subject: &Subject) {
     assert_eq!(store.queue().unwrap()[0].count, 1);
 }
 
+fn a_ripened_run_is_cancelled_out_of_its_line(subject: &Subject) {
+    let store = &*subject.store;
+    let (ripe, unripe) = (delayed(1, 500), delayed(2, 900));
+    apply(store, vec![ripe.insert(), unripe.insert(), ripen(9, 500)]);
+    let cancel = |life: &Life| life.clone().then(Event::CancelAsked { by: "ada".to_owned(), reason: None });
+    assert_eq!(one(store, cancel(&unripe).update_since(1)), OpResult::Early);
+    assert_eq!(store.queue().unwrap()[0].count, 1);
+    assert_eq!(one(store, cancel(&ripe).update_since(1)), OpResult::Done);
+    assert_eq!(store.queue().unwrap(), []);
+    assert_eq!(one(store, ripen(9, 2000)), OpResult::Ripened { ready: vec![], next: None });
+}
+
 fn named_queues_are_claimed_apart(subject: &Subject) {
     let store = &*subject.store;
     let mut gpu = wish(1).accepted();
@@ -606,6 +620,14 @@ fn named_queues_are_claimed_apart(subject: &Subject) {
     apply(store, vec![gpu.insert(), plain.insert()]);
     let queues: Vec<String> = store.queue().unwrap().iter().map(|row| row.line.queue.to_string()).collect();
     assert_eq!(queues, ["default", "gpu"]);
+    let of = |queue: Option<&str>, priority| {
+        let filter = ListFilter { queue: queue.map(str::to_owned), priority, ..ListFilter::default() };
+        store.list(&filter, None, 9).unwrap().runs.iter().map(|run| run.id).collect::<Vec<_>>()
+    };
+    assert_eq!(of(Some("gpu"), None), [gpu.run.id]);
+    assert_eq!(of(Some("cpu"), None), []);
+    assert_eq!(of(Some("default"), Some(Priority::Normal)), [plain.run.id]);
+    assert_eq!(of(None, Some(Priority::High)), []);
     assert_eq!(ids(&claimed(one(store, claim("hello", Priority::Normal, 9, 100)))), [plain.run.id]);
     let from = Line { queue: "gpu".into(), ..line("hello", Priority::Normal) };
     let op = Op::Claim { from, n: 9, worker: WORKER, at: Timestamp(START.0 + 101) };

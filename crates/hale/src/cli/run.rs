@@ -19,6 +19,8 @@ Examples:
   hale run log-triage --input path=/var/log/dpkg.log --watch
   hale run research --input @question.json --detach --json
   hale run report --input '{\"days\": 7}' --wait 30s; echo $?      # 23 if it still runs
+  hale run report --in 10m --detach                               # begins in ten minutes
+  hale run report --at 2026-11-23T08:00:00Z --detach
 
 Ctrl-C detaches: the run goes on, and `hale runs watch` takes it up again.")]
 pub struct Args {
@@ -33,6 +35,12 @@ pub struct Args {
     /// Whose turn comes first: high, normal or low
     #[arg(long)]
     priority: Option<String>,
+    /// Not before this moment, with its zone: 2026-11-23T08:00:00Z
+    #[arg(long, value_name = "MOMENT")]
+    at: Option<String>,
+    /// Not before this span has passed
+    #[arg(long = "in", value_name = "SPAN", conflicts_with = "at")]
+    delay: Option<Millis>,
     /// Time limit of this run, below the pack's own
     #[arg(long, value_name = "SPAN")]
     timeout: Option<Millis>,
@@ -57,6 +65,8 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
         input: input(&args.input, &ctx.cwd)?,
         priority: args.priority,
         timeout: args.timeout.map(|span| format!("{}ms", span.0)),
+        due: args.at,
+        delay: args.delay.map(|span| format!("{}ms", span.0)),
     };
     let client = ctx.client().await?;
     let mut ask = Ask::post("/api/v1/runs", &order);

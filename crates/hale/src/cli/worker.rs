@@ -34,7 +34,8 @@ use tokio_util::sync::CancellationToken;
 Examples:
   hale worker
   hale worker --url http://127.0.0.1:8080 --slots 8
-  hale worker --grace 2m                        let runs in hand end when it is stopped
+  hale worker --queues gpu,default               # takes runs of these queues only
+  hale worker --grace 2m                         # lets runs in hand end when it is stopped
 
 SIGTERM and Ctrl-C drain: no new runs, those in hand end, what does not end within --grace is given back
 to the queue with all its finished steps. A second signal gives them back at once.")]
@@ -45,6 +46,9 @@ pub struct Args {
     /// How long runs in hand may go on after the signal to end
     #[arg(long, value_name = "SPAN", default_value_t = limits::DRAIN)]
     pub grace: Millis,
+    /// Queues to take runs from; without it, all
+    #[arg(long, value_delimiter = ',', value_name = "QUEUE")]
+    pub queues: Vec<String>,
 }
 
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
@@ -53,6 +57,14 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
         config.settings.log_format,
         config.settings.log_level.max(LogLevel::Info),
     ));
+    if let Some(bad) = args.queues.iter().find(|name| !hale_core::pack::is_name(name)) {
+        let error = Error::new(Exit::InvalidInput, format!("serve the queue {bad:?}: it is not a name"));
+        return Err(error.hint("use a-z, 0-9, - and _, a letter first: hale worker --queues default"));
+    }
+    if args.queues.len() > limits::WORKER_QUEUES {
+        let (n, most) = (args.queues.len(), limits::WORKER_QUEUES);
+        return Err(Error::new(Exit::InvalidInput, format!("serve {n} queues: at most {most} are allowed")));
+    }
     let slots = args.slots.unwrap_or(config.settings.worker_concurrency);
     if slots == 0 || slots > limits::WORKER_CONCURRENCY_MAX {
         let message = format!(
@@ -63,19 +75,29 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("hale-worker").build();
     let runtime = runtime.map_err(|error| Error::new(Exit::Failed, "start the runtime").caused_by(&error))?;
-    let done = runtime.block_on(work((slots, args.grace), &config, ctx));
+    let done = runtime.block_on(work((slots, args.grace, args.queues), &config, ctx));
     runtime.shutdown_background();
     done.map(|()| Exit::Done)
 }
 
-async fn work((slots, grace): (u32, Millis), config: &Config, ctx: &mut Ctx) -> Result<(), Error> {
+async fn work(
+    (slots, grace, queues): (u32, Millis, Vec<String>),
+    config: &Config,
+    ctx: &mut Ctx,
+) -> Result<(), Error> {
     let client = Arc::new(ctx.client().await?);
     let clock = Clock::start();
     let mut chance = [0u8; 16];
     getrandom::fill(&mut chance).map_err(|error| Error::new(Exit::Failed, format!("draw an id: {error}")))?;
     let id = WorkerId::mint(clock.now(), u128::from_le_bytes(chance));
-    let hello =
-        Hello { id, kind: hale_store::WorkerKind::Process, host: hostname(), pid: std::process::id(), slots };
+    let hello = Hello {
+        id,
+        kind: hale_store::WorkerKind::Process,
+        host: hostname(),
+        pid: std::process::id(),
+        slots,
+        queues: queues.iter().map(|name| Arc::from(name.as_str())).collect(),
+    };
     let welcome: Welcome = client.post("/api/v1/workers", &hello).await?;
     let gateway = gateway(config, &welcome, clock)?;
     let server = Server::new(client.clone(), hello);

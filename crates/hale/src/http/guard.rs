@@ -141,6 +141,7 @@ impl<S: Send + Sync> FromRequestParts<S> for By {
             actor: actor.name.clone(),
             correlation: ids.correlation.clone(),
             traceparent: Some(ids.traceparent.clone()),
+            tenant: actor.key.as_ref().map(|key| Arc::from(key.tenant.as_str())),
             trigger: if agent.starts_with(b"hale/") { Trigger::Cli } else { Trigger::Api },
         }))
     }

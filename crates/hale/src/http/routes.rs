@@ -4,8 +4,11 @@
 
 use super::openapi::{self, Shown};
 use super::{
-    App, capabilities, chaos, config, doctor, events, health, keys, operations, packs, runs, status, workers,
+    App, capabilities, chaos, config, doctor, events, health, keys, operations, packs, queues, runs,
+    schedules, status, workers,
 };
+use crate::wire::queues as wire_queues;
+use crate::wire::schedules as wire_schedules;
 use crate::wire;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use std::sync::Arc;
@@ -264,6 +267,62 @@ pub static TABLE: &[Route] = &[
     route!(Post "/api/v1/workers/{id}/resume" "workers.resume" "Give a worker work again" workers::resume)
         .gives(200, json!(wire::WorkerView))
         .also(&[404]),
+    route!(Get "/api/v1/queues" "queues.list" "The queues: depth, age, rates, who serves them" queues::list)
+        .gives(200, json!(wire_queues::Queues))
+        .also(&[503]),
+    route!(Get "/api/v1/queues/{name}" "queues.show" "One queue with its classes and keys" queues::show)
+        .gives(200, json!(wire_queues::QueueView))
+        .also(&[404, 503]),
+    route!(Get "/api/v1/queues/{name}/peek" "queues.peek" "The runs that stand first, without taking them" queues::peek)
+        .params(&[LIMIT])
+        .gives(200, json!(wire::Page<wire::RunView>))
+        .also(&[404, 422]),
+    route!(Post "/api/v1/queues/{name}/drain" "queues.drain" "Give no run of a queue to workers" queues::drain)
+        .gives(200, json!(wire_queues::Moved))
+        .also(&[404, 409]),
+    route!(Post "/api/v1/queues/{name}/resume" "queues.resume" "Give the runs of a queue to workers again" queues::resume)
+        .gives(200, json!(wire_queues::Moved))
+        .also(&[404, 409]),
+    route!(Post "/api/v1/queues/{name}/weights" "queues.weights" "Set how many turns each class has" queues::weights)
+        .takes(json!(wire_queues::SetWeights))
+        .gives(200, json!(wire_queues::Moved))
+        .also(&[404, 422]),
+    route!(Post "/api/v1/queues/{name}/purge" "queues.purge" "Cancel what waits in a queue; `-` is every queue" queues::purge)
+        .takes(json!(wire_queues::PurgeQueue))
+        .gives(200, json!(wire_queues::Cleared))
+        .also(&[404, 422]),
+    route!(Post "/api/v1/queues/{name}/move-stuck" "queues.move_stuck" "Move what has waited too long to the dead letters; `-` is every queue" queues::move_stuck)
+        .takes(json!(wire_queues::MoveStuck))
+        .gives(200, json!(wire_queues::Cleared))
+        .also(&[404, 422]),
+    route!(Get "/api/v1/limits" "limits.list" "Limits that operators set" queues::limits)
+        .gives(200, json!(wire_queues::LimitsSet)),
+    route!(Post "/api/v1/limits" "limits.set" "Limit a pack, a key or a tool" queues::limit)
+        .takes(json!(wire_queues::SetLimit))
+        .gives(200, json!(wire_queues::Moved))
+        .also(&[404, 422]),
+    route!(Get "/api/v1/schedules" "schedules.list" "The schedules and what they have done" schedules::list)
+        .gives(200, json!(wire::Page<wire_schedules::ScheduleView>)),
+    route!(Post "/api/v1/schedules" "schedules.create" "Start runs of a pack at certain times" schedules::create)
+        .takes(json!(wire_schedules::CreateSchedule))
+        .gives(201, json!(wire_schedules::ScheduleView))
+        .also(&[404, 409, 422, 429]),
+    route!(Get "/api/v1/schedules/{name}" "schedules.show" "One schedule with its next firings" schedules::show)
+        .params(&[query("next", "How many of the next firings to tell, 3 by default, up to 100.")])
+        .gives(200, json!(wire_schedules::ScheduleView))
+        .also(&[404, 422]),
+    route!(Delete "/api/v1/schedules/{name}" "schedules.delete" "Forget a schedule; its runs go on" schedules::delete)
+        .gives(200, json!(wire_schedules::ScheduleView))
+        .also(&[404]),
+    route!(Post "/api/v1/schedules/{name}/pause" "schedules.pause" "Start nothing by a schedule" schedules::pause)
+        .gives(200, json!(wire_schedules::ScheduleView))
+        .also(&[404, 409]),
+    route!(Post "/api/v1/schedules/{name}/resume" "schedules.resume" "Start runs by a schedule again" schedules::resume)
+        .gives(200, json!(wire_schedules::ScheduleView))
+        .also(&[404, 409]),
+    route!(Post "/api/v1/schedules/{name}/trigger" "schedules.trigger" "Start a schedule's run now" schedules::trigger)
+        .gives(202, json!(wire::RunView))
+        .also(&[404, 409, 422]),
     route!(Get "/api/v1/keys" "keys.list" "The API keys, without secrets" keys::list)
         .gives(200, json!(wire::Page<wire::KeyView>)),
     route!(Post "/api/v1/keys" "keys.create" "Make an API key; its secret is told once" keys::create)

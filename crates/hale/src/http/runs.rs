@@ -17,6 +17,7 @@ use hale_core::code::Code;
 use hale_core::filter::{self, Filter};
 use hale_core::id::RunId;
 use hale_core::limits;
+use hale_core::run::Priority;
 use hale_core::run::event::Artifact;
 use hale_core::time::Timestamp;
 use hale_engine::{DryRun, Receipt, Resolve, Submit};
@@ -33,7 +34,7 @@ pub async fn start(
     headers: HeaderMap,
     Input(order): Input<wire::StartRun>,
 ) -> Result<Response, Refusal> {
-    let submit = submission(order, idempotency_key(&headers)?)?;
+    let submit = submission(order, idempotency_key(&headers)?, app.engine.now())?;
     let wait = preferred_wait(&headers);
     if wait.is_zero() {
         let receipt = app.engine.submit(submit, &caller).await?;
@@ -68,21 +69,52 @@ fn accepted(receipt: &Receipt, shown: RunView) -> Response {
     response
 }
 
-fn submission(order: wire::StartRun, idempotency: Option<String>) -> Result<Submit, Refusal> {
-    let priority = order.priority.map(|name| {
-        name.parse().map_err(|()| {
-            Refusal::invalid("priority", format!("read {name:?} as a priority: write high, normal or low"))
-        })
-    });
+fn submission(
+    order: wire::StartRun,
+    idempotency: Option<String>,
+    now: Timestamp,
+) -> Result<Submit, Refusal> {
+    let due = due((order.due.as_deref(), order.delay.as_deref()), now)?;
     Ok(Submit {
         pack: order.pack,
         version: order.version,
         input: if order.input.is_null() { serde_json::json!({}) } else { order.input },
-        priority: priority.transpose()?,
+        priority: priority(order.priority)?,
         timeout: order.timeout.map(|text| span("timeout", &text)).transpose()?,
         idempotency,
         retry_of: None,
+        due,
     })
+}
+
+/// The class of a run by its name.
+pub(super) fn priority(name: Option<String>) -> Result<Option<Priority>, Refusal> {
+    let read = name.map(|name| {
+        name.parse().map_err(|()| {
+            Refusal::invalid("priority", format!("read {name:?} as a priority: write high, normal or low"))
+        })
+    });
+    read.transpose()
+}
+
+/// When a run may begin: a moment, or a span from now.
+fn due(
+    (due, delay): (Option<&str>, Option<&str>),
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Refusal> {
+    match (due, delay) {
+        (Some(_), Some(_)) => Err(Refusal::invalid("delay", "delay the run by due and by delay: send one of them")),
+        (None, Some(text)) => Ok(Some(now + span("delay", text)?)),
+        (Some(text), None) => match text.parse::<jiff::Timestamp>() {
+            Ok(moment) => Ok(Some(Timestamp(moment.as_millisecond()))),
+            Err(_) => {
+                let message =
+                    format!("read {text:?} as a moment: write RFC 3339 with its zone, such as 2026-11-23T08:00:00Z");
+                Err(Refusal::invalid("due", message))
+            }
+        },
+        (None, None) => Ok(None),
+    }
 }
 
 /// 1 to 255 visible ASCII letters; the engine scopes it by caller.
@@ -128,7 +160,7 @@ pub async fn list(
     Ok(Json(view::page("runs", shown.collect(), page.next.map(|next| next.0.to_string()))))
 }
 
-fn chosen(text: &str, now: Timestamp) -> Result<Filter, Refusal> {
+pub(super) fn chosen(text: &str, now: Timestamp) -> Result<Filter, Refusal> {
     filter::parse(text, now).map_err(|error| {
         let refusal = Refusal::invalid("filter", error.to_string());
         match error.suggestion {

@@ -35,7 +35,7 @@ pub async fn gather(app: &App) -> Result<Status, Failure> {
     let health = health::judged(app);
     let oldest = queue.iter().filter_map(|row| row.oldest).min();
     let workers = look.workers.into_iter().map(|worker| {
-        let load = workers::Load { slots: worker.slots, busy: worker.busy, draining: worker.draining };
+        let load = workers::Load::of(&worker);
         workers::shown(&worker.row, (load, &worker.runs), now)
     });
     Ok(Status {

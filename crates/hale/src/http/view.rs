@@ -27,11 +27,14 @@ pub fn run(run: &Run, now: Timestamp) -> RunView {
         schema: "hale.run/1".to_owned(),
         id: run.id.to_string(),
         state: run.state.name().to_string(),
-        waiting_on: waiting_on(run, None),
-        overdue: run.state.is_overdue(now),
+        waiting_on: if run.is_delayed(now) { Some("time".to_owned()) } else { waiting_on(run, None) },
+        overdue: run.state.is_overdue(now) && !is_young(run, now),
         pack: run.pack.name.to_string(),
         version: run.pack.version.to_string(),
         priority: run.priority.name().to_owned(),
+        queue: run.queue.to_string(),
+        tenant: run.tenant.as_deref().map(str::to_owned),
+        due_at: run.due.map(Timestamp::rfc3339),
         trigger: name(&run.trigger),
         correlation_id: run.correlation.to_string(),
         submitted_at: run.submitted_at.rfc3339(),
@@ -50,8 +53,16 @@ pub fn run(run: &Run, now: Timestamp) -> RunView {
     }
 }
 
+/// A delayed run is late only when its time has passed.
+fn is_young(run: &Run, now: Timestamp) -> bool {
+    matches!(run.state, State::Pending { .. }) && now.since(run.waits_since()) <= limits::PENDING_NORMAL
+}
+
 /// What a run looks like while its step is known.
 pub fn doing(shown: RunView, run: &Run, doing: Option<&Doing>) -> RunView {
+    if matches!(run.state, State::Pending { .. }) {
+        return shown;
+    }
     RunView { waiting_on: waiting_on(run, doing), ..shown }
 }
 
@@ -168,6 +179,7 @@ pub fn key(row: &KeyRow) -> wire::KeyView {
     wire::KeyView {
         id: row.id.to_string(),
         name: row.name.clone(),
+        tenant: row.tenant.clone(),
         created_at: row.created_at.rfc3339(),
         expires_at: row.expires_at.map(Timestamp::rfc3339),
         revoked_at: row.revoked_at.map(Timestamp::rfc3339),

@@ -15,6 +15,7 @@ use axum::extract::State;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::time::Timestamp;
 use hale_engine::facade::workers::{Sync, Synced, Welcome};
+use hale_engine::WorkerLook;
 use hale_engine::input::Hello;
 use hale_store::WorkerRow;
 use std::sync::Arc;
@@ -30,18 +31,27 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Json<Page<WorkerView>>,
     let now = app.engine.now();
     let workers = app.engine.workers().await?;
     let items = workers.iter().map(|worker| {
-        let load = Load { slots: worker.slots, busy: worker.busy, draining: worker.draining };
+        let load = Load::of(worker);
         shown(&worker.row, (load, &worker.runs), now)
     });
     Ok(Json(view::page("workers", items.collect(), None)))
 }
 
 /// What a worker has to do now.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Load {
     pub slots: u32,
     pub busy: u32,
     pub draining: bool,
+    /// The queues that it takes from; empty means all.
+    pub queues: Vec<String>,
+}
+
+impl Load {
+    pub(super) fn of(worker: &WorkerLook) -> Self {
+        let queues = worker.queues.iter().map(|name| name.to_string()).collect();
+        Self { slots: worker.slots, busy: worker.busy, draining: worker.draining, queues }
+    }
 }
 
 pub(super) fn shown(row: &WorkerRow, (load, runs): (Load, &[RunId]), now: Timestamp) -> WorkerView {
@@ -63,6 +73,7 @@ pub(super) fn shown(row: &WorkerRow, (load, runs): (Load, &[RunId]), now: Timest
         busy: load.busy,
         started_at: row.started_at.rfc3339(),
         seen_ms_ago: now.since(row.seen_at).0,
+        queues: load.queues,
         runs: runs.iter().map(RunId::to_string).collect(),
     }
 }
@@ -99,7 +110,7 @@ pub async fn drain(
     Segment(worker): Segment,
 ) -> Result<Json<WorkerView>, Refusal> {
     let worker = app.engine.worker_drain(id(&worker)?, &caller).await?;
-    let load = Load { slots: worker.slots, busy: worker.busy, draining: worker.draining };
+    let load = Load::of(&worker);
     Ok(Json(shown(&worker.row, (load, &worker.runs), app.engine.now())))
 }
 
@@ -110,6 +121,6 @@ pub async fn resume(
     Segment(worker): Segment,
 ) -> Result<Json<WorkerView>, Refusal> {
     let worker = app.engine.worker_resume(id(&worker)?, &caller).await?;
-    let load = Load { slots: worker.slots, busy: worker.busy, draining: worker.draining };
+    let load = Load::of(&worker);
     Ok(Json(shown(&worker.row, (load, &worker.runs), app.engine.now())))
 }

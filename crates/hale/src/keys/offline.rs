@@ -19,13 +19,13 @@ use std::path::Path;
 pub async fn create(
     data: &Path,
     name: &str,
-    expires_in: Option<Millis>,
+    (expires_in, tenant): (Option<Millis>, Option<&str>),
     now: Timestamp,
 ) -> Result<(KeyRow, Secret), Failure> {
     let store = open(data)?;
     let server = ServerKey::load(data).map_err(|error| error.failure())?;
     let known = store.keys().map_err(|error| error.failure())?;
-    let order = Order { name, expires_in, known: &known };
+    let order = Order { name, expires_in, tenant, known: &known };
     let (row, secret) = make(&order, &server, now).map_err(|error| error.failure())?;
     put(&store, "keys.create", &row, now).await?;
     Ok((row, secret))

@@ -74,6 +74,15 @@ fn note(run: &RunView) -> String {
     }
 }
 
+/// The queue, where it is not the usual one, and for whom.
+fn queue(run: &RunView) -> String {
+    let name = if run.queue == hale_core::run::DEFAULT_QUEUE { "" } else { &run.queue };
+    match &run.tenant {
+        Some(tenant) => format!("{name} for {tenant}").trim().to_owned(),
+        None => name.to_owned(),
+    }
+}
+
 /// One run whole: `hale runs show`.
 pub fn page(run: &RunView, look: &Look) -> String {
     let mut text = format!("{}  {}\n", Tone::Strong.paint(&run.id), headline(run, look));
@@ -91,6 +100,8 @@ pub fn page(run: &RunView, look: &Look) -> String {
                 run.priority
             ),
         ),
+        ("queue", queue(run)),
+        ("not before", at(&run.due_at)),
         ("started", at(&run.started_at)),
         ("ended", at(&run.ended_at)),
         ("took", format!("{} of {} allowed", when::span(run.duration_ms), when::span(run.timeout_ms))),

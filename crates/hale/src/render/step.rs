@@ -62,6 +62,7 @@ pub fn line(event: &Event) -> Option<(Tone, String)> {
         Event::Awaiting { index, name, wait, .. } => (Tone::Plain, awaiting(*index, name, wait)),
         Event::Awaited { index, answer } => answered(*index, answer),
         Event::Resolved { by } => (Tone::Plain, format!("the parked step was resolved by {by}")),
+        Event::GivenUp { by, reason } => (Tone::Bad, format!("{by} gave the run up: {reason}")),
         Event::CancelAsked { by, reason } => {
             let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             (Tone::Warn, format!("{by} asked to cancel{why}"))

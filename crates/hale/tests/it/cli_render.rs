@@ -283,6 +283,7 @@ fn server() -> Status {
             busy: 1,
             started_at: "2026-11-22T03:00:00.000Z".to_owned(),
             seen_ms_ago: 0,
+            queues: Vec::new(),
             runs: vec!["run_01JD4M8Q2R7WX5B9N3K6T0VYHZ".to_owned()],
         }],
         packs: 3,

@@ -61,7 +61,7 @@ impl House {
         let server_key = ServerKey::load(dir.path()).unwrap();
         let mut key = None;
         if plan.require_key == RequireKey::Always {
-            let order = keys::Order { name: "tests", expires_in: None, known: &[] };
+            let order = keys::Order { name: "tests", expires_in: None, tenant: None, known: &[] };
             let (row, secret) = keys::make(&order, &server_key, engine.now()).unwrap();
             engine.key_put(row, "keys.create", &Caller::engine()).await.unwrap();
             key = Some(secret.reveal());
@@ -99,7 +99,7 @@ impl House {
         made_at: Timestamp,
         expires_in: Option<Millis>,
     ) -> (KeyRow, String) {
-        let order = keys::Order { name, expires_in, known: &self.app.engine.keys() };
+        let order = keys::Order { name, expires_in, tenant: None, known: &self.app.engine.keys() };
         let (row, secret) = keys::make(&order, self.app.access.server_key(), made_at).unwrap();
         self.app.engine.key_put(row.clone(), "keys.create", &Caller::engine()).await.unwrap();
         (row, secret.reveal())

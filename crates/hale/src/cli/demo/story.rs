@@ -111,7 +111,7 @@ impl Play<'_> {
     }
 
     async fn run(&self, pack: &str, input: Value) -> Result<RunView, Error> {
-        let body = StartRun { pack: pack.to_owned(), version: None, input, priority: None, timeout: None };
+        let body = StartRun { pack: pack.to_owned(), input, ..StartRun::default() };
         let ask = Ask::post("/api/v1/runs", &body).header("prefer", format!("wait={}", WAIT.as_secs()));
         self.client().await?.ask(ask.patient(WAIT)).await
     }
@@ -173,10 +173,8 @@ impl Play<'_> {
         self.stage.pace(THINKING).await?;
         let body = StartRun {
             pack: "research-pack".to_owned(),
-            version: None,
             input: json!({ "question": "What keeps agents running?" }),
-            priority: None,
-            timeout: None,
+            ..StartRun::default()
         };
         let run: RunView = self.client().await?.post("/api/v1/runs", &body).await?;
         let before = self.until_steps(&run.id, 1).await?;

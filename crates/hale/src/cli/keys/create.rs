@@ -16,6 +16,7 @@ use hale_core::time::Millis;
 #[command(after_help = "\
 Examples:
   hale keys create ci --expires-in 90d
+  hale keys create acme-web --tenant acme
   hale keys create ci -q > ci.key && chmod 600 ci.key
   HALE_KEY_FILE=ci.key hale --url https://hale.example.org runs list")]
 pub struct Args {
@@ -24,16 +25,19 @@ pub struct Args {
     /// Useless after this long
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<Millis>,
+    /// Whose runs it starts: each tenant has its own turns in every queue
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
 }
 
 pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let key: KeyView = match keeper(ctx).await? {
         Keeper::Server(client) => {
             let expires_in = args.expires_in.map(|span| format!("{}ms", span.0));
-            client.post("/api/v1/keys", &CreateKey { name: args.name, expires_in }).await?
+            client.post("/api/v1/keys", &CreateKey { name: args.name, expires_in, tenant: args.tenant }).await?
         }
         Keeper::Folder(data) => {
-            let (row, secret) = offline::create(&data, &args.name, args.expires_in, now()).await?;
+            let (row, secret) = offline::create(&data, &args.name, (args.expires_in, args.tenant.as_deref()), now()).await?;
             KeyView { secret: Some(secret.reveal()), ..view::key(&row) }
         }
     };
