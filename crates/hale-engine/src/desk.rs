@@ -61,6 +61,10 @@ pub struct Look {
     pub pending: u64,
     pub active: u64,
     pub waiting: u64,
+    /// Of these, runs that wait for a person; since when the first, and how many for too long.
+    pub approvals: u64,
+    pub approvals_since: Option<Timestamp>,
+    pub approvals_stalled: u64,
     pub workers: Vec<WorkerLook>,
     pub closed: bool,
 }
@@ -82,6 +86,7 @@ pub(crate) enum Act {
     Moved(Moved),
     Changed { reply: Reply<Run>, moved: Moved, retry: Option<Input> },
     Appended { reply: oneshot::Sender<Result<(), crate::input::Refusal>>, moved: Moved },
+    Delegated(Box<crate::adopt::Adopted>),
     Claimed { worker: WorkerId, n: u32, claim: hale_core::queue::Claim },
     Written { reply: Reply<()> },
     Silent,

@@ -4,7 +4,8 @@
 
 use super::openapi::{self, Shown};
 use super::{
-    App, capabilities, chaos, config, doctor, events, health, keys, operations, packs, runs, status, workers,
+    App, approvals, capabilities, chaos, config, doctor, events, health, keys, operations, packs, runs,
+    status, workers,
 };
 use crate::wire;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -188,6 +189,17 @@ pub static TABLE: &[Route] = &[
         .also(&[404, 409, 422]),
     route!(Post "/api/v1/runs/{id}/resolve" "runs.resolve" "Say what became of a parked step" runs::resolve)
         .takes(json!(wire::ResolveRun))
+        .gives(200, json!(wire::RunView))
+        .also(&[404, 409, 422]),
+    route!(Get "/api/v1/approvals" "approvals.list" "Runs that wait for a person, the longest first" approvals::list)
+        .gives(200, json!(wire::Page<wire::waits::ApprovalView>))
+        .also(&[503]),
+    route!(Post "/api/v1/runs/{id}/approve" "approvals.approve" "Allow the deed that a run asks for" approvals::approve)
+        .takes(json!(wire::waits::Decide))
+        .gives(200, json!(wire::RunView))
+        .also(&[404, 409, 422]),
+    route!(Post "/api/v1/runs/{id}/deny" "approvals.deny" "Refuse the deed that a run asks for" approvals::deny)
+        .takes(json!(wire::waits::Decide))
         .gives(200, json!(wire::RunView))
         .also(&[404, 409, 422]),
     route!(Get "/api/v1/runs/{id}/why" "runs.why" "Why a run is as it is" doctor::why)
