@@ -115,3 +115,17 @@ pub const PACK_STEPS_MAX: usize = 100;
 pub const PACK_RETRIES_MAX: u32 = 10;
 /// Tokens that a pack may ask for in one run; a lost zero must not cost a fortune.
 pub const PACK_TOKENS_MAX: u64 = 100_000_000;
+/// Generations of children below a run: deeper is a circle of packs that call each other, not a division of work.
+pub const CHILD_DEPTH_MAX: u32 = 8;
+/// Children of one run, one after another: each is a run with steps of its own, and a loop must end.
+pub const CHILDREN_MAX: u32 = 100;
+/// How long a question to a person stands unless the pack says otherwise: one day, so that every shift saw it.
+pub const APPROVAL_TIMEOUT: Millis = Millis::seconds(86_400);
+/// The longest a question may stand: after a month nobody knows what it was about.
+pub const APPROVAL_TIMEOUT_MAX: Millis = Millis::seconds(30 * 86_400);
+/// A question that waits longer is told as a warning: an hour is longer than a person who looks needs.
+pub const APPROVAL_STALL: Millis = Millis::seconds(3600);
+/// Letters of the one line that a person is asked; the exact effect stands beside it whole.
+pub const QUESTION_CHARS: usize = 200;
+/// Letters of a reason that a person gives; it goes into journal, audit and the model's next turn.
+pub const REASON_CHARS: usize = 1000;

@@ -120,6 +120,10 @@ operations! {
         "retried {target}", "Start a new run with the input of one that failed";
     RunsResolve "runs.resolve" R3 &[StateName::Running], Never,
         "resolved the parked step of {target}", "Say what became of a step that was in flight at a crash";
+    ApprovalsApprove "approvals.approve" R3 &[StateName::Running], Never,
+        "approved the deed that {target} asked for", "Allow the deed that a waiting run asks for";
+    ApprovalsDeny "approvals.deny" R2 &[StateName::Running], Words("start it again: hale runs retry RUN"),
+        "denied the deed that {target} asked for", "Refuse the deed that a waiting run asks for; the run goes on without it";
     PacksDeploy "packs.deploy" R2 NO_RUN, By(PacksRollback),
         "deployed {target}", "Make a version of a pack the current one";
     PacksRollback "packs.rollback" R2 NO_RUN, By(PacksDeploy),

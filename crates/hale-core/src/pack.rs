@@ -15,6 +15,7 @@ pub mod template;
 mod error;
 mod import;
 mod keys;
+mod tools;
 mod nested;
 mod tree;
 
@@ -28,7 +29,22 @@ pub use template::starter;
 use serde::{Deserialize, Serialize};
 
 /// Tools that a pack may ask for.
-pub const TOOLS: [&str; 3] = ["files.list", "files.read", "files.search"];
+pub const TOOLS: [&str; 4] = ["files.list", "files.read", "files.search", SLEEP];
+
+/// Waits, without holding a slot.
+pub const SLEEP: &str = "time.sleep";
+
+/// What a tool that is a run of another pack begins with: `pack:NAME`, `pack:NAME@VERSION`.
+pub const CHILD_PREFIX: &str = "pack:";
+
+/// Every tool needs a person's consent.
+pub const APPROVE_ALL: &str = "all";
+
+/// The pack, and the version if it is said, that a tool delegates to; none for a tool that is no pack.
+pub fn child_of(tool: &str) -> Option<(&str, Option<&str>)> {
+    let named = tool.strip_prefix(CHILD_PREFIX)?;
+    Some(named.split_once('@').map_or((named, None), |(name, version)| (name, Some(version))))
+}
 
 /// A pack as deployed: what it says, the file it came from, and what was odd about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -93,6 +93,10 @@ pub(crate) fn default_queue() -> Arc<str> {
     Arc::from(DEFAULT_QUEUE)
 }
 
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
+}
+
 pub(crate) fn is_default_queue(queue: &Arc<str>) -> bool {
     queue.as_ref() == DEFAULT_QUEUE
 }
@@ -105,6 +109,19 @@ pub struct Parent {
     pub index: u32,
     /// 1 for a child of a run that has no parent.
     pub depth: u32,
+    /// Model turns that the parent had left: the child takes no more, whatever its pack says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<u32>,
+    /// Tokens that the parent had left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+}
+
+impl Parent {
+    /// A step of a run, without bounds of its own.
+    pub const fn new(run: RunId, index: u32, depth: u32) -> Self {
+        Self { run, index, depth, turns: None, tokens: None }
+    }
 }
 
 /// Name and version of the pack that a run executes; fixed when the run is accepted.
@@ -176,6 +193,12 @@ pub struct Run {
     pub seq: u64,
     /// Steps whose result is in the journal.
     pub steps: u32,
+    /// Tokens of its model calls and of its children so far.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub usage: Usage,
+    /// Children that it started.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub children: u32,
     /// Seen progress, which is not the same as a renewed lease.
     pub progress_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -30,6 +30,15 @@ impl Timestamp {
     }
 }
 
+/// RFC 3339, with any offset.
+impl FromStr for Timestamp {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let moment: jiff::Timestamp = text.parse().map_err(|_| ())?;
+        Ok(Self(moment.as_millisecond()))
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let moment = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);

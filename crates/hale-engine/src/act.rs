@@ -3,6 +3,7 @@
 //! Everything here may happen twice after a crash, or not at all; what matters is in the store already.
 //! Read next: [`crate::worker`], which takes the orders.
 
+use crate::adopt::NotAdopted;
 use crate::decide::tell;
 use crate::desk::{Act, Batch, Desk, Moved, RetryIn};
 use crate::input::{Ended, Input, Receipt, Refusal, Reply};
@@ -51,6 +52,9 @@ impl Desk {
                 self.moved(moved);
                 let _ = reply.send(Ok(run));
             }
+            (Act::Delegated(adopted), OpResult::Done) => self.adopted(*adopted),
+            (Act::Delegated(adopted), OpResult::Full) => self.not_adopted(*adopted, NotAdopted::Full),
+            (Act::Delegated(adopted), _) => self.not_adopted(*adopted, NotAdopted::Overtaken),
             (Act::Claimed { worker, n, claim }, OpResult::Claimed(claimed)) => {
                 self.claimed(worker, (n, claim), claimed);
             }
@@ -141,7 +145,10 @@ impl Desk {
             for effect in moved.effects {
                 self.carry_out(&run, effect, None);
             }
-            self.order(worker, run, (input, records));
+            match self.left_by(&run) {
+                Some(parent) => self.end_left_behind(&run, parent),
+                None => self.order(worker, run, (input, records)),
+            }
         }
     }
 
@@ -165,6 +172,7 @@ impl Desk {
             run,
             input,
             records,
+            delegates: self.delegates(&manifest),
             manifest,
             retries_max: self.config.retries_max,
             tool_limits: self.settings.tool_limits(),
@@ -175,7 +183,7 @@ impl Desk {
     }
 
     /// Carries out the effects of a durable move.
-    fn moved(&mut self, moved: Moved) {
+    pub(crate) fn moved(&mut self, moved: Moved) {
         let Moved { run, records, effects, output } = moved;
         let ended = run.is_terminal();
         let steps = records.iter().filter(|record| matches!(record.event, Event::StepEnded { .. })).count();
@@ -251,6 +259,10 @@ impl Desk {
                 }
                 Act::Appended { reply, .. } => {
                     let _ = reply.send(Err(Refusal::Unavailable { why: failure.to_string() }));
+                }
+                Act::Delegated(adopted) => {
+                    let why = failure.to_string();
+                    let _ = adopted.delegating.reply.send(Err(Refusal::Unavailable { why }));
                 }
                 Act::Changed { reply, .. } => drop(reply.send(Err(failure.clone()))),
                 Act::Written { reply } => drop(reply.send(Err(failure.clone()))),

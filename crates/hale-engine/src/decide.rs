@@ -3,6 +3,7 @@
 //! Every decision ends in an op of the batch and the act that follows it, or in a refusal that needs no commit.
 //! Read next: [`crate::claims`] for who gets work, [`crate::act`] for what follows.
 
+use crate::adopt::Delegating;
 use crate::desk::{Act, Desk, Look, Moved, WorkerLook, WorkerState, advance, update_of};
 use crate::input::{Append, Caller, Change, Ended, Hello, Input, Receipt, Refusal, Reply, Resolve};
 use hale_core::code::Code;
@@ -10,7 +11,7 @@ use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::limits;
 use hale_core::queue::Line;
-use hale_core::run::{Event, Order, Record, Run, State, WaitOn, accept, event};
+use hale_core::run::{Event, Order, Record, Run, State, Wait, WaitOn, accept, event};
 use hale_core::time::Timestamp;
 use hale_store::{Idempotency, Insert, Op, WorkerRow};
 use std::sync::Arc;
@@ -39,6 +40,9 @@ impl Desk {
             Input::Depart { worker, reply } => self.depart(worker, reply, now),
             Input::Leave { worker, why } => self.leave(worker, &why, now),
             Input::Write { ops, reply } => self.write(ops, reply),
+            Input::Approvals { reply } => {
+                let _ = reply.send(self.approvals());
+            }
             Input::Look { reply } => {
                 self.renew_embedded(now);
                 let _ = reply.send(self.look());
@@ -131,7 +135,7 @@ impl Desk {
     fn append(
         &mut self,
         worker: WorkerId,
-        append: Append,
+        mut append: Append,
         reply: oneshot::Sender<Result<(), Refusal>>,
         now: Timestamp,
     ) {
@@ -146,6 +150,9 @@ impl Desk {
             // The answer to the first time was lost on its way.
             let _ = reply.send(Ok(()));
             return;
+        }
+        if let Some(spawn) = append.spawn.take() {
+            return self.delegate(&run, Delegating { append, spawn: *spawn, reply }, now);
         }
         match self.advance(&run, append.events, now) {
             Ok((op, moved)) => self.push(op, Act::Appended { reply, moved }),
@@ -356,6 +363,7 @@ impl Desk {
     }
 
     fn look(&self) -> Look {
+        let now = self.now();
         let workers = self.workers.iter().map(|(id, worker)| WorkerLook {
             row: worker.row.clone(),
             slots: worker.slots,
@@ -370,11 +378,16 @@ impl Desk {
                 .map(|active| active.run.id)
                 .collect(),
         });
+        let asked: Vec<Timestamp> = self.asking().map(|run| run.state.since()).collect();
+        let stalled = |since: &&Timestamp| now.since(**since) >= limits::APPROVAL_STALL;
         let waiting = self.active.values().filter(|active| active.run.lease().is_none()).count() as u64;
         Look {
             pending: self.queue.len(),
             active: self.active.len() as u64 - waiting,
             waiting,
+            approvals: asked.len() as u64,
+            approvals_since: asked.iter().min().copied(),
+            approvals_stalled: asked.iter().filter(stalled).count() as u64,
             workers: workers.collect(),
             closed: self.closed,
         }
@@ -408,6 +421,13 @@ fn is_last(run: &Run, events: &[Event]) -> bool {
     use hale_core::run::StateName;
     match (events.last(), &run.state) {
         (Some(Event::StepFailed { .. }), State::Waiting { .. }) => true,
+        (Some(Event::Awaiting { index, .. }), State::Waiting { .. }) => {
+            run.awaits.as_ref().is_some_and(|awaits| awaits.index == *index)
+        }
+        // The wait was too long for the run, or the run was told to stop.
+        (Some(Event::Awaiting { .. }), state) => {
+            matches!(state.name(), StateName::Failed | StateName::Cancelled)
+        }
         (Some(Event::StepFailed { .. } | Event::Failed { .. }), state) => state.name() == StateName::Failed,
         (Some(Event::Completed { .. }), state) => state.name() == StateName::Completed,
         (Some(Event::Stopped), state) => state.name() == StateName::Cancelled,
@@ -452,6 +472,7 @@ impl Change {
             Change::Resolve(_) => "resolve",
             Change::Withdraw { .. } => "purge",
             Change::GiveUp { .. } => "give up",
+            Change::Decide(_) => "decide about",
         }
     }
 }
@@ -466,9 +487,11 @@ fn events_of(order: &Changing, run: &Run) -> Result<Vec<Event>, Failure> {
         }
         Change::Withdraw { reason } => vec![Event::CancelAsked { by, reason: Some(reason.clone()) }],
         Change::GiveUp { reason } => vec![Event::GivenUp { by, reason: reason.clone() }],
+        Change::Decide(decision) => crate::consent::answer(run, decision, by)?,
         Change::Resolve(Resolve::Retry) => vec![Event::Resolved { by }],
         Change::Resolve(Resolve::Fail) => {
-            let parked = matches!(run.state, State::Waiting { on: WaitOn::Approval, .. });
+            let parked = matches!(run.state, State::Waiting { on: WaitOn::Approval, .. })
+                && !matches!(&run.awaits, Some(awaits) if matches!(awaits.wait, Wait::Approval { .. }));
             if !parked {
                 let message =
                     format!("resolve run {}: it is {} and waits for no decision", run.id, run.state.name());

@@ -65,6 +65,10 @@ pub struct Look {
     pub pending: u64,
     pub active: u64,
     pub waiting: u64,
+    /// Of these, runs that wait for a person; since when the first, and how many for too long.
+    pub approvals: u64,
+    pub approvals_since: Option<Timestamp>,
+    pub approvals_stalled: u64,
     pub workers: Vec<WorkerLook>,
     pub closed: bool,
 }
@@ -89,6 +93,7 @@ pub(crate) enum Act {
     /// `line`: the one that the run has left by this.
     Changed { reply: Reply<Run>, moved: Moved, retry: Option<Input>, line: Option<Line> },
     Appended { reply: oneshot::Sender<Result<(), crate::input::Refusal>>, moved: Moved },
+    Delegated(Box<crate::adopt::Adopted>),
     Claimed { worker: WorkerId, n: u32, claim: hale_core::queue::Claim },
     Ripened,
     Written { reply: Reply<()> },

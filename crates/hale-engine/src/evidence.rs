@@ -8,6 +8,7 @@
 mod model_facts;
 pub mod pack_facts;
 pub mod run_facts;
+mod wait_facts;
 
 use crate::desk::Look;
 use crate::facade::Engine;
@@ -192,8 +193,17 @@ fn unknown(builder: Builder, names: &[&str], failure: &Failure) -> Builder {
 }
 
 fn read_look(builder: Builder, look: Result<Look, Failure>, now: Timestamp) -> Builder {
-    const NAMES: [&str; 6] =
-        ["runs.pending", "runs.active", "workers.live", "workers.slots", "workers.busy", "workers.draining"];
+    const NAMES: [&str; 9] = [
+        "approvals.oldest_age",
+        "approvals.stalled",
+        "approvals.waiting",
+        "runs.pending",
+        "runs.active",
+        "workers.live",
+        "workers.slots",
+        "workers.busy",
+        "workers.draining",
+    ];
     let look = match look {
         Ok(look) => look,
         Err(failure) => return unknown(builder, &NAMES, &failure),
@@ -201,7 +211,11 @@ fn read_look(builder: Builder, look: Result<Look, Failure>, now: Timestamp) -> B
     let live = || look.workers.iter().filter(|worker| worker.until > now);
     let taking = || live().filter(|worker| !worker.draining);
     let sum = |value: u64| Value::Int(i64::try_from(value).unwrap_or(i64::MAX));
+    let asked = look.approvals_since.map_or(Millis(0), |since| now.since(since));
     builder
+        .known("approvals.oldest_age", Value::Duration(asked), "engine")
+        .known("approvals.stalled", sum(look.approvals_stalled), "engine")
+        .known("approvals.waiting", sum(look.approvals), "engine")
         .known("runs.pending", sum(look.pending), "engine")
         .known("runs.active", sum(look.active), "engine")
         .known("workers.live", sum(taking().count() as u64), "engine")

@@ -1,8 +1,9 @@
 //! The engine's handle: what the doors may ask of it. Cheap to clone.
 //!
 //! Every call that changes something returns after its commit. Errors are [`Failure`]s with a code.
-//! Read next: [`runs`], [`packs`], [`workers`], [`operate`].
+//! Read next: [`runs`], [`approvals`], [`packs`], [`workers`], [`operate`].
 
+pub mod approvals;
 pub mod operate;
 pub mod clear;
 pub mod packs;

@@ -123,6 +123,23 @@ pub struct Append {
     pub run: RunId,
     pub epoch: u64,
     pub events: Vec<Event>,
+    /// The child that the last of the events waits for: stored with them, or not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spawn: Option<Box<Spawn>>,
+}
+
+/// A run of another pack, as a step of this one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spawn {
+    /// Chosen by the worker, so that the same write makes the same child.
+    pub run: RunId,
+    pub pack: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    pub input: serde_json::Value,
+    /// Model turns and tokens that the parent has left.
+    pub turns: u32,
+    pub tokens: u64,
 }
 
 /// A worker that introduces itself.
@@ -153,6 +170,7 @@ pub enum Change {
     Withdraw { reason: String },
     /// A run that waits for its turn becomes a dead letter.
     GiveUp { reason: String },
+    Decide(crate::consent::Decision),
 }
 
 pub type Reply<T> = oneshot::Sender<Result<T, Failure>>;
@@ -186,6 +204,8 @@ pub enum Input {
     Leave { worker: WorkerId, why: String },
     /// Writes that touch no run: packs, settings, audit, keys.
     Write { ops: Vec<Op>, reply: Reply<()> },
+    /// Who waits for a person?
+    Approvals { reply: oneshot::Sender<Vec<Run>> },
     /// How things stand in memory.
     Look { reply: oneshot::Sender<crate::desk::Look> },
     /// How the queues stand in memory.

@@ -6,8 +6,10 @@
 //! Read next: [`input`], everything that can happen; then [`engine`], the loop on one screen.
 
 mod act;
+mod adopt;
 mod claims;
 pub mod clock;
+pub mod consent;
 mod decide;
 mod desk;
 pub mod engine;
@@ -31,6 +33,7 @@ pub mod worker;
 
 pub use clock::Clock;
 pub use desk::WorkerLook;
+pub use consent::{Decision, Word};
 pub use facade::{Engine, Parts};
 pub use input::{Bulk, Caller, DryRun, Receipt, Resolve, Submit};
 pub use settings::Config;

@@ -5,6 +5,7 @@
 //! Leaves to others: the file format (`hale_core::pack`), the watched folder ([`watch`]).
 //! Read next: [`watch`], then [`modes`].
 
+mod children;
 pub mod modes;
 pub mod watch;
 
@@ -225,6 +226,7 @@ impl Registry {
         self.check_grants(&pack.manifest)?;
         warn_of_limits(&mut pack);
         let shelf = self.shelf.load();
+        children::warn(&mut pack, &shelf);
         let entry = shelf.get(&pack.manifest.name);
         let before = entry.and_then(|entry| entry.current.clone());
         let same = |digest: &str, version: &Version| hex(&version.row.digest) == digest;

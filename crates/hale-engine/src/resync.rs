@@ -6,7 +6,7 @@ use crate::desk::{Active, Desk, WorkerState};
 use hale_core::id::RunId;
 use hale_core::limits;
 use hale_core::queue::{Line, Queue};
-use hale_core::run::{Run, State};
+use hale_core::run::{Lease, Run, State};
 use hale_store::{WorkerKind, WorkerRow};
 
 impl Desk {
@@ -50,7 +50,9 @@ impl Desk {
         }
         // Leases may have come back whose worker is gone: look at once.
         self.lease_ends = now;
-        self.tell_lost_ends()
+        self.tell_lost_ends()?;
+        self.stop_left_behind();
+        Ok(())
     }
 
     /// Worker processes of before may have outlived the server: their leases hold until they prove dead. What the
@@ -90,13 +92,8 @@ impl Desk {
             Ok(Some(stored)) => {
                 self.drop_timer(id);
                 self.active.remove(&id);
-                if let Some(lease) = before.as_ref().and_then(Run::lease)
-                    && stored.run.lease() != Some(lease)
-                    && let Some(worker) = self.workers.get_mut(&lease.worker)
-                {
-                    worker.busy = worker.busy.saturating_sub(1);
-                }
                 let (held, holds) = (before.as_ref().and_then(Run::lease), stored.run.lease());
+                self.recount(held, holds);
                 match (held.is_some(), holds.is_some()) {
                     (true, false) => self.give_back(&stored.run.key, 1),
                     (false, true) => self.gates.took(&stored.run.key, 1),
@@ -105,12 +102,28 @@ impl Desk {
                 self.take_in(stored.run);
                 let now = self.now();
                 self.set_timer(id, now);
+                if let Err(error) = self.hear_child(id) {
+                    tracing::error!(run_id = %id, error = %error, "child of the run not looked at");
+                }
             }
             Ok(None) => {
                 self.drop_timer(id);
                 self.active.remove(&id);
             }
             Err(error) => tracing::error!(run_id = %id, error = %error, "run not reloaded"),
+        }
+    }
+
+    /// The slot that memory believed in against the one that the store knows.
+    fn recount(&mut self, believed: Option<Lease>, stored: Option<Lease>) {
+        if believed == stored {
+            return;
+        }
+        if let Some(worker) = believed.and_then(|lease| self.workers.get_mut(&lease.worker)) {
+            worker.busy = worker.busy.saturating_sub(1);
+        }
+        if let Some(worker) = stored.and_then(|lease| self.workers.get_mut(&lease.worker)) {
+            worker.busy += 1;
         }
     }
 

@@ -3,13 +3,14 @@
 //! The same code runs as tasks of the server and in a `hale worker` process; only the [`Link`] differs. A worker
 //! never opens the store. When a write is fenced it stops that run at once and does nothing more for it. A worker that
 //! leaves gives its runs back, so that nobody waits for a lease to run out.
-//! Read next: [`host`], what a run may do, then [`agent`], the loop of turns.
+//! Read next: [`host`], what a run may do, then [`agent`], the loop of turns, and [`waits`].
 
 pub mod agent;
 pub mod host;
 pub mod places;
 pub mod replay;
 pub mod toolbox;
+pub mod waits;
 
 use crate::clock::Clock;
 use crate::input::{Append, Refusal};
@@ -59,6 +60,9 @@ pub struct Assignment {
     /// The journal so far: a replay answers finished steps from it.
     pub records: Vec<Record>,
     pub manifest: Arc<Manifest>,
+    /// The packs that are tools of this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delegates: Vec<waits::Delegate>,
     pub route: Route,
     /// Time left of the run's limit when it was sent.
     #[serde(rename = "left_ms")]

@@ -9,6 +9,7 @@
 pub mod control;
 mod http;
 mod mind;
+mod errand;
 mod stream;
 mod summary;
 mod wire;

@@ -55,6 +55,9 @@ const fn run(name: &'static str, ty: Type, doc: &'static str) -> Signal {
 /// All signals, in the order of their names.
 #[rustfmt::skip]
 pub static SIGNALS: &[Signal] = &[
+    system("approvals.oldest_age", Type::Duration, FRESH, "How long the first of the runs that wait for a person has waited; zero if none does"),
+    system("approvals.stalled", Type::Int, FRESH, "Runs that have waited for a person's word for more than an hour"),
+    system("approvals.waiting", Type::Int, FRESH, "Runs that wait for a person's word: on a deed, or on a step that was in flight at a crash"),
     system("disk.free", Type::Bytes, FRESH, "Bytes that a process without privileges can still write where the data folder lies, by statvfs"),
     system("disk.free_ratio", Type::Ratio, FRESH, "`disk.free` as a share of `disk.total`"),
     system("disk.inodes_free_ratio", Type::Ratio, FRESH, "Free inodes as a share of all, by statvfs; 100 % where the file system has no such limit"),
@@ -113,7 +116,7 @@ pub static SIGNALS: &[Signal] = &[
     run("run.tool_share", Type::Ratio, "`run.time_tools` as a share of the run's time since it left the queue"),
     run("run.turns", Type::Int, "Turns of the model that the run began"),
     run("run.turns_limit", Type::Int, "The turn limit that the run was given"),
-    run("run.waiting_on", Type::Text, "What the run waits for now: provider:NAME, tool:NAME, worker, timer; empty if nothing"),
+    run("run.waiting_on", Type::Text, "What the run waits for now: provider:NAME, tool:NAME, worker, timer, approval, run:ID; empty if nothing"),
     system("runs.active", Type::Int, FRESH, "Runs that hold a lease"),
     system("runs.failed_5m", Type::Int, FRESH, "Runs that ended FAILED in the last 5 minutes"),
     system("runs.oldest_pending_age", Type::Duration, FRESH, "How long the oldest waiting run has waited; zero if none waits"),

@@ -20,6 +20,8 @@ pub enum Op {
     Insert(Box<Insert>),
     /// A run moves on. Answers `Done`, `Early`, or `Conflict` with the stored sequence number.
     Update(Box<Update>),
+    /// A run moves on to wait for a new run, its child: both or neither. Answers as an `Update`, then as an `Insert`.
+    Delegate { update: Box<Update>, child: Box<Insert> },
     /// Leases the oldest pending runs of one queue, key and class to a worker and initialises them. Answers
     /// `Claimed`.
     Claim { from: Line, n: u32, worker: WorkerId, at: Timestamp },
@@ -134,6 +136,11 @@ impl Op {
             Op::Update(update) => {
                 dense(&update.run, update.was, &update.records)?;
                 hashes(named(&update.records, &update.artifacts))
+            }
+            Op::Delegate { update, child } => {
+                dense(&update.run, update.was, &update.records)?;
+                hashes(named(&update.records, &update.artifacts))?;
+                dense(&child.run, 0, &child.records)
             }
             _ => Ok(()),
         }

@@ -5,6 +5,8 @@
 //! Leaves to others: speaking HTTP ([`crate::client`]), how things look ([`crate::render`]).
 //! Read next: [`run`], the command that matters most.
 
+pub mod approvals;
+pub mod asking;
 pub mod backup;
 pub mod capabilities;
 pub mod chaos;
@@ -111,6 +113,8 @@ enum Command {
     Status(status::Args),
     Logs(logs::Args),
     #[command(subcommand)]
+    Approvals(approvals::Verb),
+    #[command(subcommand)]
     Packs(packs::Verb),
     #[command(subcommand)]
     Capabilities(capabilities::Verb),
@@ -202,6 +206,7 @@ impl Command {
             Command::Why(args) => why::run(args, ctx).await,
             Command::Doctor(args) => doctor::run(args, ctx).await,
             Command::Status(args) => status::run(args, ctx).await,
+            Command::Approvals(verb) => verb.run(ctx).await,
             Command::Packs(verb) => verb.run(ctx).await,
             Command::Capabilities(verb) => verb.run(ctx).await,
             Command::Workers(verb) => verb.run(ctx).await,

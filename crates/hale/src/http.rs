@@ -25,6 +25,7 @@ mod workers;
 mod keys;
 mod capabilities;
 mod chaos;
+mod approvals;
 mod config;
 pub mod status;
 mod health;

@@ -6,6 +6,7 @@
 pub mod capability;
 pub mod queues;
 pub mod schedules;
+pub mod waits;
 
 use hale_core::failure::Failure;
 use hale_core::run::event::{Artifact, Record};
@@ -79,6 +80,17 @@ pub struct RunView {
     pub steps: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<String>,
+    /// The run that this one is a step of, and which step, 0 first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_index: Option<u32>,
+    /// What exactly a waiting run waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits: Option<waits::WaitView>,
+    /// Runs that are steps of this one; only when one run is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<waits::ChildView>,
     /// Known from the first failed try on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<crate::http::openapi::FailureShape>")]
@@ -252,6 +264,11 @@ pub struct Status {
     pub runs: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_pending_ms: Option<u64>,
+    /// Runs that wait for a person, and how many of them for more than an hour.
+    #[serde(default)]
+    pub approvals: u64,
+    #[serde(default)]
+    pub approvals_stalled: u64,
     pub workers: Vec<WorkerView>,
     pub packs: u64,
     pub model: String,

@@ -7,12 +7,12 @@
 use super::error::{Flaw, Span};
 use super::import::Format;
 use super::tree::{Entry, Node, Value, clipped};
-use super::{Kind, Manifest, TOOLS};
+use super::{Kind, Manifest};
 use crate::limits;
 use crate::nearest::nearest;
 
 /// All keys of a pack.
-pub(super) const KEYS: [&str; 19] = [
+pub(super) const KEYS: [&str; 21] = [
     "name",
     "version",
     "description",
@@ -21,6 +21,8 @@ pub(super) const KEYS: [&str; 19] = [
     "fallback",
     "capabilities",
     "tools",
+    "approve",
+    "approval_timeout",
     "grants",
     "limits",
     "input",
@@ -90,6 +92,7 @@ impl Reader {
             self.flaw(&at, "`name` is missing".to_owned(), "expected among these keys", help);
         }
         self.check_grants(entries, &manifest);
+        self.check_tools(entries, &manifest);
         manifest
     }
 
@@ -107,6 +110,8 @@ impl Reader {
             }
             "capabilities" => manifest.capabilities = self.words(node, "capabilities"),
             "tools" => manifest.tools = self.tools(node),
+            "approve" => manifest.approve = self.approve(node),
+            "approval_timeout" => manifest.approval_timeout = self.approval_timeout(node),
             "grants" => manifest.files = self.grants(node),
             "limits" => manifest.limits = self.limits(node),
             "input" => put(&mut manifest.input, self.input(node)),
@@ -283,24 +288,6 @@ impl Reader {
         words
     }
 
-    fn tools(&mut self, node: &Node) -> Vec<String> {
-        let mut tools: Vec<String> = Vec::new();
-        for node in self.list(node, "tools") {
-            let Some(tool) = self.text(node, "tools") else { continue };
-            if !TOOLS.contains(&tool.as_str()) {
-                let label = match nearest(&tool, TOOLS) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None => "no such tool".to_owned(),
-                };
-                let message = format!("unknown tool `{}`", clipped(&tool));
-                self.flaw(&node.at, message, &label, format!("the tools are: {}", TOOLS.join(", ")));
-            } else if !tools.contains(&tool) {
-                tools.push(tool);
-            }
-        }
-        tools
-    }
-
     fn steps(&mut self, node: &Node) -> Vec<String> {
         let nodes = self.list(node, "steps");
         if nodes.len() > limits::PACK_STEPS_MAX {
@@ -371,7 +358,7 @@ fn mended(text: &str) -> Option<String> {
 }
 
 /// `x.y.z`, then perhaps `-pre` and `+build`.
-fn is_version(text: &str) -> bool {
+pub(super) fn is_version(text: &str) -> bool {
     let (rest, build) = text.split_once('+').map_or((text, None), |(rest, build)| (rest, Some(build)));
     let (numbers, pre) = rest.split_once('-').map_or((rest, None), |(numbers, pre)| (numbers, Some(pre)));
     let parts: Vec<&str> = numbers.split('.').collect();

@@ -89,6 +89,12 @@ pub struct Manifest {
     /// Tools that the agent may call; empty means none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<String>,
+    /// Tools whose calls wait for a person's consent; `all` for every one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approve: Vec<String>,
+    /// How long such a question stands before it counts as denied.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "approval_timeout_ms")]
+    pub approval_timeout: Option<Millis>,
     /// Folders that the file tools may touch, each with its mode: `/var/log:ro`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
@@ -123,6 +129,16 @@ pub struct Manifest {
 impl Manifest {
     pub fn pack_ref(&self) -> PackRef {
         PackRef { name: self.name.as_str().into(), version: self.version.as_str().into() }
+    }
+
+    /// Whether a call of this tool waits for a person's consent.
+    pub fn asks(&self, tool: &str) -> bool {
+        self.approve.iter().any(|named| named == tool || named == super::APPROVE_ALL)
+    }
+
+    /// How long a question to a person stands.
+    pub fn approval_timeout(&self) -> Millis {
+        self.approval_timeout.unwrap_or(limits::APPROVAL_TIMEOUT)
     }
 
     /// Checks a run's input against `input:` and fills in the defaults.

@@ -73,7 +73,7 @@ impl Reader {
     }
 
     /// A span of time with its unit, above nothing and within a day.
-    fn span(&mut self, node: &Node, key: &str, example: &str) -> Option<Millis> {
+    pub(super) fn span(&mut self, node: &Node, key: &str, example: &str) -> Option<Millis> {
         let Value::Text(text) = &node.value else {
             return self.misfit(node, key, "a number with its unit", example);
         };

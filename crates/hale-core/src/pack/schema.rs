@@ -173,6 +173,21 @@ impl InputSchema {
         }
     }
 
+    /// The schema in the form in which models are told of it.
+    pub fn json_schema(&self) -> Value {
+        let mut schema = Map::new();
+        schema.insert("type".to_owned(), Value::from("object"));
+        let fields = self.fields.iter().map(|field| (field.name.clone(), field.json_schema()));
+        schema.insert("properties".to_owned(), Value::Object(fields.collect()));
+        let required = self.fields.iter().filter(|field| field.required && field.default.is_none());
+        let required: Vec<Value> = required.map(|field| Value::from(field.name.as_str())).collect();
+        if !required.is_empty() {
+            schema.insert("required".to_owned(), Value::Array(required));
+        }
+        schema.insert("additionalProperties".to_owned(), Value::Bool(self.open));
+        Value::Object(schema)
+    }
+
     fn unknown(&self, name: &str, given: &Map<String, Value>) -> InputError {
         // A field that the input already has is not what a misspelt one meant.
         let free =
@@ -199,6 +214,20 @@ impl InputSchema {
 }
 
 impl Field {
+    fn json_schema(&self) -> Value {
+        let mut schema = Map::new();
+        if self.kind != FieldType::Any {
+            schema.insert("type".to_owned(), Value::from(self.kind.name()));
+        }
+        if let Some(description) = &self.description {
+            schema.insert("description".to_owned(), Value::from(description.as_str()));
+        }
+        if let Some(default) = &self.default {
+            schema.insert("default".to_owned(), default.clone());
+        }
+        Value::Object(schema)
+    }
+
     fn misfit(&self, problem: String) -> InputError {
         InputError { field: self.name.clone(), problem, expected: self.words(), suggestion: None }
     }

@@ -5,7 +5,7 @@
 //! Read next: `hale-engine/src/engine.rs`, which stores what is decided here and carries out the effects.
 
 use super::{
-    Answer, Awaits, Cancel, Effect, Event, Lease, Order, Outcome, Run, State, StateName, Wait, WaitOn,
+    Answer, Awaits, Cancel, Effect, Event, Lease, Order, Outcome, Run, State, StateName, Usage, Wait, WaitOn,
 };
 use crate::code::Code;
 use crate::failure::Failure;
@@ -69,6 +69,8 @@ pub fn accept(order: Order, now: Timestamp) -> (Run, Event, Vec<Effect>) {
         leases_lost: 0,
         seq: 1,
         steps: 0,
+        usage: Usage::default(),
+        children: 0,
         progress_at: now,
         cancel: None,
         failure: None,
@@ -102,6 +104,7 @@ fn table(run: &mut Run, event: &Event, now: Timestamp) -> Result<Vec<Effect>, Re
         }
         (Pending { .. }, Event::Forked { steps, .. }) if run.epoch == 0 && run.steps == 0 && dense(steps) => {
             run.steps = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+            run.usage = steps.iter().fold(run.usage, |sum, step| sum.plus(step.usage));
             Vec::new()
         }
         (Initializing { lease, .. }, Event::Initialized) => running(run, *lease, now),
@@ -109,6 +112,7 @@ fn table(run: &mut Run, event: &Event, now: Timestamp) -> Result<Vec<Effect>, Re
         // Steps end in their order, each once: a result that is there already is never stored again.
         (Running { .. }, Event::StepEnded { step }) if step.index == run.steps => {
             run.steps += 1;
+            run.usage = run.usage.plus(step.usage);
             progress(run, now)
         }
         (Running { .. }, Event::StageCompleted { n, of, name }) => {
@@ -302,6 +306,9 @@ fn awaiting(run: &mut Run, awaits: Awaits, until: Timestamp, now: Timestamp) -> 
         let failure = Failure::new(Code::E003, "run.wait_too_long", "engine", message);
         return end(run, Outcome::Failed { failure }, now);
     }
+    if matches!(awaits.wait, Wait::Child { .. }) {
+        run.children = run.children.saturating_add(1);
+    }
     let on = awaits.wait.on();
     if on == WaitOn::Approval {
         // The clock stands while a person thinks.
@@ -393,7 +400,12 @@ fn cancelled(run: &mut Run, now: Timestamp) -> Vec<Effect> {
     end(run, Outcome::Cancelled { cancel }, now)
 }
 
-fn end(run: &mut Run, outcome: Outcome, now: Timestamp) -> Vec<Effect> {
+fn end(run: &mut Run, mut outcome: Outcome, now: Timestamp) -> Vec<Effect> {
+    if let (Outcome::Failed { failure } | Outcome::Timeout { failure }, Some(parent)) =
+        (&mut outcome, run.parent)
+    {
+        failure.chain.push(format!("in step {} of its parent {}", parent.index + 1, parent.run));
+    }
     let used = run.time_used(now);
     run.spent = used;
     run.clock_from = None;

@@ -52,6 +52,9 @@ pub enum Answer {
         output: Option<Value>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Box<Failure>>,
+        /// Tokens of the child and of its own children: they count against the parent's bound.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<super::Usage>,
     },
     Approved {
         by: String,

@@ -86,7 +86,8 @@ fn events() -> Vec<Event> {
         is_error: false,
     };
     let (name, kind) = ("step".to_owned(), StepKind::Tool);
-    let child = Answer::Child { run: CHILD, outcome: StateName::Completed, output: None, failure: None };
+    let child =
+        Answer::Child { run: CHILD, outcome: StateName::Completed, output: None, failure: None, usage: None };
     vec![
         Event::Forked { from: CHILD, steps: Vec::new() },
         Event::Leased { worker, epoch: 1 },

@@ -43,6 +43,10 @@ reports! {
     a_number_without_its_unit_is_refused: "name: a\nlimits: { timeout: 60, memory: 256 }\n";
     a_limit_past_its_bound_is_refused: "name: a\nlimits: { timeout: 25h, max_turns: 5000, budget_usd: -1 }\n";
     an_unknown_tool_suggests_the_near_one: "name: a\ntools: [files.raed, web.fetch]\n";
+    a_pack_is_no_tool_of_itself: "name: a\ntools: [time.sleep, pack:a@1.0.0]\n";
+    a_pack_is_a_tool_by_its_name_and_once: "name: a\ntools: [pack:Not A Name, pack:b, pack:b@1.0.0, pack:c@1]\n";
+    consent_is_for_tools_that_there_are: "name: a\ntools: [files.read]\napprove: [files.raed]\napproval_timeout: 8\n";
+    consent_without_tools_is_a_slip: "name: a\napprove: [pack:b]\napproval_timeout: 31d\n";
     tools_as_text_are_not_guessed: "name: a\ntools: files.read\n";
     a_grant_must_be_absolute: "name: a\ntools: [files.read]\ngrants: { files: [\"var/log:ro\", \"/a/../etc:ro\", \"/a:rx\"] }\n";
     a_bad_name_is_mended: "name: My Log Reader!\n";

@@ -3,7 +3,7 @@
 //! Read next: `pack_errors.rs`, for those that are not.
 
 use hale_core::limits;
-use hale_core::pack::{Env, FieldType, Kind, Limits, Manifest, Pack, parse, starter};
+use hale_core::pack::{Env, FieldType, Kind, Limits, Manifest, Pack, child_of, parse, starter};
 use hale_core::retry::Policy;
 use hale_core::run::Priority;
 use hale_core::time::Millis;
@@ -198,4 +198,40 @@ fn the_example_packs_parse_without_a_warning() {
         assert_eq!(pack.manifest.model, None, "{name} runs on the default model");
     }
     assert_eq!(include_str!("../../../../packs/log-triage.md"), starter("log-triage"));
+}
+
+#[test]
+fn packs_are_tools_and_some_tools_need_consent() {
+    let front =
+        "tools: [time.sleep, pack:child, pack:other@1.2.3]\napprove: [pack:child]\napproval_timeout: 48h";
+    let Pack { manifest, warnings, .. } = read(&format!("---\nname: a\n{front}\n---\nDo it.\n"));
+    assert_eq!(warnings, []);
+    assert_eq!(manifest.tools, ["time.sleep", "pack:child", "pack:other@1.2.3"]);
+    assert!(manifest.asks("pack:child") && !manifest.asks("time.sleep"));
+    assert_eq!(manifest.approval_timeout(), Millis::seconds(48 * 3600));
+    assert_eq!(child_of("pack:other@1.2.3"), Some(("other", Some("1.2.3"))));
+    assert_eq!((child_of("pack:child"), child_of("files.read")), (Some(("child", None)), None));
+    let all = read("---\nname: a\ntools: [time.sleep]\napprove: all\n---\nDo it.\n").manifest;
+    assert!(all.asks("time.sleep") && all.asks("files.read"));
+    assert_eq!(all.approval_timeout(), limits::APPROVAL_TIMEOUT);
+}
+
+#[test]
+fn models_are_told_of_an_input_as_a_json_schema() {
+    let front = "input: { question: string, path: string?, n: {type: integer, default: 3, description: how many}, x: any? }";
+    let schema = read(&format!("---\nname: a\n{front}\n---\nDo it.\n")).manifest.input.json_schema();
+    let told = serde_json::json!({
+        "type": "object",
+        "properties": {
+            "question": { "type": "string" },
+            "path": { "type": "string" },
+            "n": { "type": "integer", "default": 3, "description": "how many" },
+            "x": {},
+        },
+        "required": ["question"],
+        "additionalProperties": false,
+    });
+    assert_eq!(schema, told);
+    let open = read("---\nname: a\n---\nDo it.\n").manifest.input.json_schema();
+    assert_eq!(open, serde_json::json!({ "type": "object", "properties": {}, "additionalProperties": true }));
 }

@@ -84,7 +84,7 @@ impl RunFacts {
     }
 
     fn walk(&mut self, records: &[Record], end: Timestamp) {
-        let mut queued_since = None;
+        let (mut queued_since, mut waits_since) = (None, None);
         let mut last = end;
         for record in records {
             match &record.event {
@@ -92,6 +92,9 @@ impl RunFacts {
                 Event::Accepted { .. } | Event::LeaseLost { .. } | Event::Released { .. } | Event::Woken => {
                     queued_since = Some(record.at);
                 }
+                Event::Awaiting { .. } => waits_since = Some(record.at),
+                // The time of the wait is told by the step that ends with the answer, once a worker has it.
+                Event::Awaited { .. } => (waits_since, queued_since) = (None, Some(record.at)),
                 Event::Leased { .. } => {
                     self.time_queue = self.time_queue
                         + queued_since.take().map_or(Millis(0), |since| record.at.since(since));
@@ -106,6 +109,9 @@ impl RunFacts {
                 _ => {}
             }
             last = record.at;
+        }
+        if let Some(since) = waits_since {
+            self.time_waits = self.time_waits + end.since(since);
         }
         if let Some(since) = queued_since {
             self.time_queue = self.time_queue + end.since(since);
@@ -246,15 +252,7 @@ pub fn says(run: &Run, (facts, verdict, now): (&RunFacts, &Verdict, Timestamp)) 
         State::Waiting { on: WaitOn::Retry, until, .. } => {
             format!("run {id} waits {} to retry a failed step", until.since(now))
         }
-        State::Waiting { on: WaitOn::Timer, until, .. } => {
-            format!("run {id} sleeps {} more", until.since(now))
-        }
-        State::Waiting { on: WaitOn::Child, .. } => {
-            format!("run {id} waits for its child, {}", facts.waiting_on)
-        }
-        State::Waiting { on: WaitOn::Approval, .. } => {
-            format!("run {id} waits for a decision: hale runs resolve {id} --as retry")
-        }
+        State::Waiting { since, until, .. } => super::wait_facts::says(run, (*since, *until), now),
         State::Ended { outcome: Outcome::Completed, .. } => {
             format!("run {id} completed in {spent}: nothing is wrong")
         }

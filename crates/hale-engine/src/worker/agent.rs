@@ -5,7 +5,8 @@
 //! Read next: [`super::toolbox`].
 
 use super::host::{Done, Halt, Host};
-use super::toolbox::Toolbox;
+use super::toolbox::{Means, Toolbox};
+use super::waits::Left;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::run::{Dispatch, StepKind, StepSpec, Usage};
@@ -19,7 +20,6 @@ struct Agent<'a> {
     toolbox: Toolbox,
     messages: Vec<Message>,
     turns: u32,
-    tokens: u64,
 }
 
 /// Runs the agent to its answer: `{"answer": text}`, with `"steps"` by name when the pack names steps.
@@ -27,13 +27,14 @@ struct Agent<'a> {
 /// # Errors
 /// [`Halt`], as every step may end the run.
 pub async fn run(host: &Host<'_>) -> Result<Value, Halt> {
-    let toolbox = Toolbox::open(&host.manifest, (&host.worker.files_allow, &host.worker.hidden))
-        .map_err(Halt::failed)?;
+    let toolbox =
+        Toolbox::open(&host.manifest, &host.delegates, (&host.worker.files_allow, &host.worker.hidden))
+            .map_err(Halt::failed)?;
     let input = host.input()?;
     let system = Message::system(host.manifest.system_prompt.clone());
     let asked = serde_json::to_string_pretty(&input).unwrap_or_else(|_| input.to_string());
     let messages = vec![system, Message::user(asked)];
-    let mut agent = Agent { host, toolbox, messages, turns: 0, tokens: 0 };
+    let mut agent = Agent { host, toolbox, messages, turns: 0 };
     let steps = &host.manifest.steps;
     if steps.is_empty() {
         let answer = agent.answer().await?;
@@ -69,23 +70,30 @@ impl Agent<'_> {
     }
 
     fn turn_allowed(&mut self) -> Result<(), Halt> {
-        let limits = &self.host.manifest.limits;
-        if self.turns >= limits.max_turns {
-            let message =
-                format!("begin turn {}: the pack allows {} turns", self.turns + 1, limits.max_turns);
+        let Bounds { turns, tokens, by } = self.bounds();
+        let used = self.host.tokens();
+        if self.turns >= turns {
+            let message = format!("begin turn {}: {by} {turns} turns", self.turns + 1);
             return Err(Halt::failed(Failure::new(Code::E004, "run.turn_limit", "worker", message)));
         }
-        if self.tokens >= limits.max_tokens {
-            let message = format!(
-                "begin turn {}: {} of {} tokens are used",
-                self.turns + 1,
-                self.tokens,
-                limits.max_tokens
-            );
+        if used >= tokens {
+            let message = format!("begin turn {}: {used} of {tokens} tokens are used", self.turns + 1);
             return Err(Halt::failed(Failure::new(Code::E004, "run.token_limit", "worker", message)));
         }
         self.turns += 1;
         Ok(())
+    }
+
+    /// The pack's own bounds, or what the parent had left if that is less.
+    fn bounds(&self) -> Bounds {
+        let own = &self.host.manifest.limits;
+        let parent = self.host.run.parent;
+        let left = parent.and_then(|parent| parent.turns).filter(|left| *left < own.max_turns);
+        Bounds {
+            turns: left.unwrap_or(own.max_turns),
+            tokens: parent.and_then(|parent| parent.tokens).unwrap_or(u64::MAX).min(own.max_tokens),
+            by: if left.is_some() { "the parent left" } else { "the pack allows" },
+        }
     }
 
     async fn model(&mut self) -> Result<ChatReply, Halt> {
@@ -127,8 +135,6 @@ impl Agent<'_> {
                 Failure::new(Code::E015, "run.journal_mismatch", "worker", "read a stored model answer");
             Halt::failed(failure.caused_by(&error))
         })?;
-        let usage = served.reply.usage;
-        self.tokens += usage.input_tokens + usage.output_tokens;
         Ok(served.reply)
     }
 
@@ -149,9 +155,22 @@ impl Agent<'_> {
         }
     }
 
+    /// One call, after a person's consent where the pack wants it.
     async fn tool(&self, wire_name: &str, arguments: &Value) -> Result<Value, Halt> {
         let (host, toolbox) = (self.host, &self.toolbox);
         let name = toolbox.name_of(wire_name);
+        let means = toolbox.means(&name);
+        if !matches!(means, Means::Unknown)
+            && host.manifest.asks(&name)
+            && let Some(refused) = host.consent(&name, arguments).await?
+        {
+            return Ok(refused);
+        }
+        match means {
+            Means::Sleep => return host.sleep(name, arguments).await,
+            Means::Child(child) => return host.delegate(child, arguments, self.left()).await,
+            Means::Sandbox | Means::Unknown => {}
+        }
         let spec = StepSpec {
             index: host.next_index()?,
             kind: StepKind::Tool,
@@ -165,6 +184,19 @@ impl Agent<'_> {
         })
         .await
     }
+
+    /// What a child may use at most.
+    fn left(&self) -> Left {
+        let Bounds { turns, tokens, .. } = self.bounds();
+        Left { turns: turns.saturating_sub(self.turns), tokens: tokens.saturating_sub(self.host.tokens()) }
+    }
+}
+
+/// Turns and tokens of this run, and whose bound the turns are.
+struct Bounds {
+    turns: u32,
+    tokens: u64,
+    by: &'static str,
 }
 
 fn said_by_fallback(host: &Host<'_>, served: &Served) {

@@ -6,8 +6,9 @@
 
 use super::places::Place;
 use super::replay::Replay;
+use super::waits::Delegate;
 use super::{Assignment, Worker};
-use crate::input::{Append, Refusal};
+use crate::input::{Append, Refusal, Spawn};
 use crate::live::{Doing, Live};
 use hale_core::code::Code;
 use hale_core::failure::Failure;
@@ -16,11 +17,12 @@ use hale_core::pack::Manifest;
 use hale_core::retry::{Policy, RetryClass};
 use hale_core::run::event::Artifact;
 use hale_core::run::{Dispatch, Event, Run, Step, StepKind, StepSpec, Usage};
-use hale_core::time::Millis;
+use hale_core::time::{Millis, Timestamp};
 use hale_gateway::Route;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -70,8 +72,14 @@ pub struct Host<'a> {
     pub route: Route,
     pub deadline: Instant,
     pub stop: CancellationToken,
+    /// The packs that are tools here.
+    pub delegates: Vec<Delegate>,
     input: Arc<str>,
-    replay: Replay,
+    pub(super) replay: Replay,
+    /// The server's time when the run came here: waits are told to it, and clocks of machines differ.
+    began: (Timestamp, Instant),
+    /// Tokens of all steps so far, children included.
+    tokens: AtomicU64,
     retries_max: u32,
     tool_limits: BTreeMap<String, u32>,
     /// Events that are decided but not written: they go with the next write.
@@ -81,16 +89,22 @@ pub struct Host<'a> {
 
 impl<'a> Host<'a> {
     pub fn new(worker: &'a Worker, assignment: Assignment, stop: CancellationToken) -> Self {
-        let Assignment { run, input, records, manifest, route, left, retries_max, tool_limits } = assignment;
+        let Assignment { run, input, records, manifest, delegates, route, left, retries_max, tool_limits } =
+            assignment;
+        let now = Instant::now();
+        let began = run.deadline().map_or_else(|| worker.clock.now(), |deadline| deadline - left);
         Self {
             worker,
             run,
             manifest,
             route,
-            deadline: Instant::now() + left.duration() + GRACE,
+            deadline: now + left.duration() + GRACE,
             stop,
+            delegates,
             input,
             replay: Replay::of(records),
+            began: (began, now),
+            tokens: AtomicU64::new(0),
             retries_max,
             tool_limits,
             pending: Mutex::default(),
@@ -107,6 +121,17 @@ impl<'a> Host<'a> {
             let failure = Failure::new(Code::E015, "run.input_unreadable", "worker", "read the stored input");
             Halt::failed(failure.caused_by(&error))
         })
+    }
+
+    /// Now, by the server's clock.
+    pub fn now(&self) -> Timestamp {
+        let (at, since) = self.began;
+        at + Millis::from(since.elapsed())
+    }
+
+    /// Tokens that the run has used.
+    pub fn tokens(&self) -> u64 {
+        self.tokens.load(Ordering::Relaxed)
     }
 
     fn pending(&self) -> std::sync::MutexGuard<'_, Vec<Event>> {
@@ -142,7 +167,7 @@ impl<'a> Host<'a> {
         Fut: Future<Output = Result<Done, Failure>>,
     {
         if let Some(step) = self.replay.done(spec.index) {
-            return replayed(step, &spec);
+            return self.replayed(step, &spec);
         }
         let attempt = self.replay.failed(spec.index) + 1;
         self.dispatch(&spec, attempt).await?;
@@ -160,11 +185,42 @@ impl<'a> Host<'a> {
         match result {
             Ok(done) => {
                 let value = done.value.clone();
-                self.pending().push(ended(spec, (attempt, took), done));
+                self.end(spec, (attempt, took), done);
                 Ok(value)
             }
             Err(failure) => self.step_failed(spec, (attempt, took), failure).await,
         }
+    }
+
+    /// Notes a step's result; it goes with the next write.
+    pub(super) fn end(&self, spec: StepSpec, (attempt, took): (u32, Millis), done: Done) {
+        let StepSpec { index, kind, name, request, .. } = spec;
+        let Done { value, waiting_on, usage, is_error } = done;
+        self.used(usage);
+        let step =
+            Step { index, attempt, kind, name, request, result: value, took, waiting_on, usage, is_error };
+        self.pending().push(Event::StepEnded { step: Box::new(step) });
+    }
+
+    fn used(&self, usage: Option<Usage>) {
+        self.tokens.fetch_add(usage.map_or(0, Usage::total), Ordering::Relaxed);
+    }
+
+    /// The answer of a finished step; another step in its place means that the pack or hale changed under the run.
+    pub(super) fn replayed(&self, step: &Step, spec: &StepSpec) -> Result<Value, Halt> {
+        if step.kind == spec.kind && step.name == spec.name {
+            self.used(step.usage);
+            return Ok(step.result.clone());
+        }
+        let message = format!(
+            "replay step {}: expected {} {}, the journal has {} {}",
+            spec.index,
+            spec.kind.name(),
+            spec.name,
+            step.kind.name(),
+            step.name
+        );
+        Err(Halt::failed(Failure::new(Code::E015, "run.journal_mismatch", "worker", message)))
     }
 
     /// Writes what is pending, and the note that a step which must not be repeated blindly is about to act.
@@ -223,6 +279,15 @@ impl<'a> Host<'a> {
     /// # Errors
     /// [`Halt::Gone`] when the write is fenced or the server stays away for a whole lease.
     pub async fn write(&self, events: Vec<Event>) -> Result<(), Halt> {
+        self.write_with(events, None).await
+    }
+
+    /// As [`Host::write`], with the child that the last event waits for.
+    ///
+    /// # Errors
+    /// As [`Host::write`].
+    pub(super) async fn write_with(&self, events: Vec<Event>, spawn: Option<Spawn>) -> Result<(), Halt> {
+        let spawn = spawn.map(Box::new);
         let mut all = std::mem::take(&mut *self.pending());
         all.extend(events);
         if all.is_empty() {
@@ -230,7 +295,8 @@ impl<'a> Host<'a> {
         }
         let give_up = Instant::now() + limits::LEASE.duration();
         loop {
-            let append = Append { run: self.run.id, epoch: self.run.epoch, events: all.clone() };
+            let append =
+                Append { run: self.run.id, epoch: self.run.epoch, events: all.clone(), spawn: spawn.clone() };
             match (self.worker.link)(append).await {
                 Ok(()) => return Ok(()),
                 Err(Refusal::Unavailable { .. }) if Instant::now() < give_up && !self.stop.is_cancelled() => {
@@ -311,27 +377,4 @@ impl<'a> Host<'a> {
     pub fn chunk(&self, index: u32, attempt: u32, offset: u64, text: &str) {
         self.worker.hub.chunk(self.run.id, || Live::Chunk { index, attempt, offset, text: text.into() });
     }
-}
-
-/// The answer of a finished step; another step in its place means that the pack or hale changed under the run.
-fn replayed(step: &Step, spec: &StepSpec) -> Result<Value, Halt> {
-    if step.kind == spec.kind && step.name == spec.name {
-        return Ok(step.result.clone());
-    }
-    let message = format!(
-        "replay step {}: expected {} {}, the journal has {} {}",
-        spec.index,
-        spec.kind.name(),
-        spec.name,
-        step.kind.name(),
-        step.name
-    );
-    Err(Halt::failed(Failure::new(Code::E015, "run.journal_mismatch", "worker", message)))
-}
-
-fn ended(spec: StepSpec, (attempt, took): (u32, Millis), done: Done) -> Event {
-    let StepSpec { index, kind, name, request, .. } = spec;
-    let Done { value, waiting_on, usage, is_error } = done;
-    let step = Step { index, attempt, kind, name, request, result: value, took, waiting_on, usage, is_error };
-    Event::StepEnded { step: Box::new(step) }
 }

@@ -4,9 +4,10 @@
 //! Read next: `hale-sandbox/src/tools.rs`.
 
 use super::host::Done;
+use super::waits::Delegate;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
-use hale_core::pack::Manifest;
+use hale_core::pack::{Manifest, SLEEP};
 use hale_core::retry::RetryClass;
 use hale_core::run::Dispatch;
 use hale_gateway::ToolSpec;
@@ -18,8 +19,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// How a tool is carried out.
+pub enum Means<'a> {
+    /// By a function on a thread of its own.
+    Sandbox,
+    /// By waiting.
+    Sleep,
+    /// By a run of another pack.
+    Child(&'a Delegate),
+    /// The pack has no such tool.
+    Unknown,
+}
+
+/// Letters of a name that providers take.
+const WIRE_NAME: usize = 64;
+
 pub struct Toolbox {
     granted: Vec<hale_sandbox::ToolSpec>,
+    sleeps: bool,
+    children: Vec<Delegate>,
     folders: Arc<Vec<Folder>>,
 }
 
@@ -37,7 +55,11 @@ impl Toolbox {
     ///
     /// # Errors
     /// A grant that is malformed, not allowed here, or cannot be opened.
-    pub fn open(manifest: &Manifest, (allow, hidden): (&[Grant], &[PathBuf])) -> Result<Self, Failure> {
+    pub fn open(
+        manifest: &Manifest,
+        children: &[Delegate],
+        (allow, hidden): (&[Grant], &[PathBuf]),
+    ) -> Result<Self, Failure> {
         let granted: Vec<_> = hale_sandbox::specs()
             .into_iter()
             .filter(|spec| manifest.tools.iter().any(|tool| tool == spec.name))
@@ -55,27 +77,43 @@ impl Toolbox {
                 folders.push(folder.hiding(hidden));
             }
         }
-        Ok(Self { granted, folders: Arc::new(folders) })
+        let sleeps = manifest.tools.iter().any(|tool| tool == SLEEP);
+        Ok(Self { granted, sleeps, children: children.to_vec(), folders: Arc::new(folders) })
     }
 
-    pub fn names(&self) -> Vec<&'static str> {
-        self.granted.iter().map(|spec| spec.name).collect()
+    pub fn names(&self) -> Vec<&str> {
+        let granted = self.granted.iter().map(|spec| spec.name);
+        let sleep = self.sleeps.then_some(SLEEP);
+        granted.chain(sleep).chain(self.children.iter().map(|child| child.tool.as_str())).collect()
     }
 
-    /// As the model sees them: dots are not allowed on the wire.
+    pub fn means(&self, name: &str) -> Means<'_> {
+        match self.children.iter().find(|child| child.tool == name) {
+            Some(child) => Means::Child(child),
+            None if self.sleeps && name == SLEEP => Means::Sleep,
+            None if self.granted.iter().any(|spec| spec.name == name) => Means::Sandbox,
+            None => Means::Unknown,
+        }
+    }
+
+    /// As the model sees them: dots are not allowed on the wire. A pack that cannot run now is not shown.
     pub fn specs(&self) -> Vec<ToolSpec> {
-        let wire = |spec: &hale_sandbox::ToolSpec| ToolSpec {
-            name: spec.name.replace('.', "_"),
+        let sandbox = self.granted.iter().map(|spec| ToolSpec {
+            name: wire_name(spec.name),
             description: spec.description.to_owned(),
             parameters: spec.parameters.clone(),
-        };
-        self.granted.iter().map(wire).collect()
+        });
+        let children = self.children.iter().filter(|child| child.refused.is_none()).map(|child| ToolSpec {
+            name: wire_name(&child.tool),
+            description: described(child),
+            parameters: child.input.json_schema(),
+        });
+        sandbox.chain(self.sleeps.then(sleep_spec)).chain(children).collect()
     }
 
     /// Our name for the name on the wire; an unknown one stays as it is and is refused by the call.
     pub fn name_of(&self, wire: &str) -> String {
-        let known = self.granted.iter().find(|spec| spec.name.replace('.', "_") == wire);
-        known.map_or_else(|| wire.to_owned(), |spec| spec.name.to_owned())
+        self.names().into_iter().find(|name| wire_name(name) == wire).unwrap_or(wire).to_owned()
     }
 
     /// What may happen to a call that was in flight at a crash.
@@ -133,5 +171,39 @@ fn answered(result: Result<Value, Failure>, waiting_on: String) -> Result<Done, 
             Ok(Done { value, waiting_on, usage: None, is_error: true })
         }
         Err(failure) => Err(failure),
+    }
+}
+
+/// The name that providers take: letters, digits, `_` and `-`. A pack goes without its version, which stands once in a
+/// manifest; a name that is too long ends in a part of its hash.
+fn wire_name(name: &str) -> String {
+    let bare = name.split('@').next().unwrap_or(name);
+    let name = bare.replace(['.', ':'], "_");
+    if name.len() <= WIRE_NAME {
+        return name;
+    }
+    let hash = blake3::hash(name.as_bytes()).to_hex();
+    format!("{}_{}", &name[..WIRE_NAME - 9], &hash[..8])
+}
+
+fn described(child: &Delegate) -> String {
+    match child.description.as_str() {
+        "" => format!("Runs the pack {} with this input and gives its answer.", child.pack),
+        description => description.to_owned(),
+    }
+}
+
+fn sleep_spec() -> ToolSpec {
+    ToolSpec {
+        name: wire_name(SLEEP),
+        description: "Waits, and then goes on. Give either seconds, or a moment in until.".to_owned(),
+        parameters: json!({
+            "type": "object",
+            "properties": {
+                "seconds": { "type": "number", "minimum": 0, "description": "How long, in seconds." },
+                "until": { "type": "string", "description": "A moment such as 2026-11-22T03:05:00Z." },
+            },
+            "additionalProperties": false,
+        }),
     }
 }

@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
 
 mod agent;
+mod approvals;
+mod children;
+mod sleeps;
 mod calls;
 mod evidence;
 mod fixes;

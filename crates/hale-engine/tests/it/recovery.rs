@@ -26,7 +26,7 @@ pub async fn poll(world: &World, id: WorkerId, holds: Vec<(RunId, u64)>) -> Vec<
 }
 
 async fn write(world: &World, id: WorkerId, (run, epoch): (RunId, u64), event: Event) -> Result<(), Refusal> {
-    let append = Append { run, epoch, events: vec![event] };
+    let append = Append { run, epoch, events: vec![event], spawn: None };
     let sync = Sync { appends: vec![append], ..Sync::default() };
     world.engine.worker_sync(id, sync).await.unwrap().results.remove(0)
 }
@@ -113,7 +113,7 @@ async fn a_worker_hears_that_its_write_is_stored_only_when_it_is() {
     assert_eq!(poll(&world, worker, Vec::new()).await.len(), 1);
     world.store.hold(true);
     let ends = vec![Event::Completing { artifacts: Vec::new() }, Event::Completed { output: json!(1) }];
-    let append = Append { run: run.id, epoch: 1, events: ends };
+    let append = Append { run: run.id, epoch: 1, events: ends, spawn: None };
     let sync = Sync { appends: vec![append], ..Sync::default() };
     let mut written = Box::pin(world.engine.worker_sync(worker, sync));
     let early = tokio::time::timeout(Duration::from_secs(3), &mut written).await;

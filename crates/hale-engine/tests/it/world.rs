@@ -4,7 +4,7 @@ use crate::logs::Logs;
 use hale_core::id::RunId;
 use hale_core::meter::Meters;
 use hale_core::port::Boxed;
-use hale_core::run::{Event, Record, Run, StateName, Trigger};
+use hale_core::run::{Event, Record, Run, StateName, Step, Trigger};
 use hale_core::time::{Millis, Timestamp};
 use hale_engine::recorder::Recorder;
 use hale_engine::{Caller, Clock, Config, DryRun, Engine, Parts, Submit};
@@ -35,6 +35,10 @@ pub struct Kept {
     /// Looks at the counts: one in each gathering of evidence.
     pub looks: AtomicU64,
     pub broken: AtomicBool,
+    /// No room for new runs: a wait for a child is refused, all else is written.
+    pub full: AtomicBool,
+    /// How many times that took effect.
+    pub refused: AtomicU64,
     /// The packs of claimed runs, in the order of the claims.
     pub claims: Arc<Mutex<Vec<String>>>,
     held: watch::Sender<bool>,
@@ -69,10 +73,14 @@ impl Store for Kept {
         if let Err(error) = self.ok() {
             return Box::pin(std::future::ready(Err(error)));
         }
+        let full = self.full.load(Ordering::Relaxed);
+        if full && batch.iter().any(|op| matches!(op, Op::Delegate { .. })) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
         let (inner, claims, mut held) = (self.inner.clone(), self.claims.clone(), self.held.subscribe());
         Box::pin(async move {
             held.wait_for(|held| !held).await.unwrap();
-            let results = inner.apply(batch).await?;
+            let results = if full { without_room(&inner, batch).await? } else { inner.apply(batch).await? };
             let claimed = results.iter().filter_map(|result| match result {
                 OpResult::Claimed(claimed) => Some(claimed),
                 _ => None,
@@ -151,10 +159,24 @@ impl Store for Kept {
     }
 }
 
+/// As a full disk answers: a child is new work.
+async fn without_room(inner: &Memory, batch: Vec<Op>) -> Read<Vec<OpResult>> {
+    let mut results = Vec::with_capacity(batch.len());
+    for op in batch {
+        match op {
+            Op::Delegate { .. } => results.push(OpResult::Full),
+            op => results.extend(inner.apply(vec![op]).await?),
+        }
+    }
+    Ok(results)
+}
+
 /// What the model does at one call.
 pub enum Turn {
     Say(&'static str),
     Call(&'static str, Value),
+    /// Several calls in one turn.
+    Calls(Vec<(&'static str, Value)>),
     /// 429, with or without `Retry-After`.
     Limited(Option<Millis>),
     /// Answers never.
@@ -214,6 +236,14 @@ impl Provider for Scripted {
                 Turn::Call(name, arguments) => {
                     let call = ToolCall { id: "c1".to_owned(), name: name.to_owned(), arguments };
                     Ok(reply(&model, "", (vec![call], 10)))
+                }
+                Turn::Calls(calls) => {
+                    let call = |(n, (name, arguments)): (usize, (&str, Value))| ToolCall {
+                        id: format!("c{n}"),
+                        name: name.to_owned(),
+                        arguments,
+                    };
+                    Ok(reply(&model, "", (calls.into_iter().enumerate().map(call).collect(), 10)))
                 }
                 Turn::Limited(retry_after) => Err(Error::RateLimited {
                     provider: "sim".to_owned(),
@@ -343,6 +373,15 @@ impl World {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("the model was called {} times", self.model.count());
+    }
+
+    /// The steps whose result is in the journal.
+    pub async fn steps(&self, id: RunId) -> Vec<Step> {
+        let ended = |event| match event {
+            Event::StepEnded { step } => Some(*step),
+            _ => None,
+        };
+        self.events(id).await.into_iter().filter_map(ended).collect()
     }
 
     pub async fn events(&self, id: RunId) -> Vec<Event> {

@@ -5,6 +5,7 @@
 //! Leaves to others: misbehaving ([`super::control`]).
 //! Read next: [`super::summary`].
 
+use super::errand;
 use super::summary::Summary;
 use super::wire::{Answer, Asked, Call, Function};
 use serde_json::{Map, Value, json};
@@ -17,6 +18,9 @@ const PARTS_MAX: usize = 3;
 /// The answer to a request.
 pub(super) fn think(seed: u64, asked: &Asked) -> Answer {
     let talk = Talk::of(asked);
+    if let Some((name, arguments)) = talk.errand(asked) {
+        return with_call(seed, asked, &name, &arguments);
+    }
     match talk.next_call(asked) {
         Some((name, arguments)) => with_call(seed, asked, name, &arguments),
         None => with_text(seed, asked, &talk.text(seed, asked)),
@@ -139,6 +143,15 @@ impl Talk {
 
     fn times(&self, tool: &str) -> usize {
         self.done.iter().filter(|done| done.name == tool).count()
+    }
+
+    /// What is given to somebody else, or waited for, before the own work; each once.
+    fn errand(&self, asked: &Asked) -> Option<(String, Value)> {
+        let fresh = asked.tools.iter().filter(|tool| self.times(&tool.function.name) == 0);
+        fresh.map(|tool| &tool.function).find_map(|tool| {
+            errand::arguments(tool, (&self.input, &self.question))
+                .map(|arguments| (tool.name.clone(), arguments))
+        })
     }
 
     /// The tool that would help next: read the file, its next part, look for trouble in it; list what is a folder.

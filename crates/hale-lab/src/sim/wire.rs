@@ -45,6 +45,9 @@ pub(super) struct Tool {
 #[derive(Debug, Deserialize)]
 pub(super) struct Named {
     pub name: String,
+    /// A JSON schema.
+    #[serde(default)]
+    pub parameters: Value,
 }
 
 #[derive(Clone, Debug, Deserialize)]

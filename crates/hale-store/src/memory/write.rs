@@ -29,6 +29,16 @@ impl Kept {
         Ok(match op {
             Op::Insert(insert) => self.insert(insert),
             Op::Update(update) => self.update(update),
+            Op::Delegate { update, child } => {
+                let seq = self.runs.get(&update.run.id).map(|kept| kept.run.seq);
+                if seq != Some(update.was) {
+                    return Ok(OpResult::Conflict { seq });
+                }
+                match self.insert(child) {
+                    OpResult::Done => self.update(update),
+                    refused => refused,
+                }
+            }
             Op::Claim { from, n, worker, at } => OpResult::Claimed(self.claim(from, *n, (*worker, *at))?),
             Op::Ripen { n, at } => self.ripen(*n, *at),
             Op::DeadResolve { run, resolution, by, at } => {
@@ -180,7 +190,7 @@ impl Kept {
         for (_, id) in waiting.into_iter().take(n as usize) {
             let Some(kept) = self.runs.get_mut(&id) else { continue };
             let taken = claim::take(&kept.run, worker, at)?;
-            let leased_before = kept.run.epoch > 0;
+            let leased_before = kept.run.epoch > 0 || kept.run.steps > 0;
             kept.run = taken.run.clone();
             kept.records.extend(taken.records.iter().cloned());
             let records = if leased_before { kept.records.clone() } else { taken.records };

@@ -61,6 +61,11 @@ pub(super) fn lease(
     to.moved(n, (&place(pending), &taken.run), &taken.records)?;
     let input = read::body(to.conn, slot(n, SLOT_INPUT))?
         .ok_or_else(|| Error::Damaged { problem: format!("run {} has no input", pending.id) })?;
-    let records = if pending.epoch > 0 { read::records(to.conn, n, 0, u32::MAX)? } else { taken.records };
+    // A replay begins with steps of another run: they are its history before its first lease.
+    let records = if pending.epoch > 0 || pending.steps > 0 {
+        read::records(to.conn, n, 0, u32::MAX)?
+    } else {
+        taken.records
+    };
     Ok(Claimed { run: taken.run, input: input.into(), records, effects: taken.effects })
 }

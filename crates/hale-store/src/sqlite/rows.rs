@@ -66,7 +66,7 @@ pub(super) fn write(conn: &Connection, op: &Op) -> rusqlite::Result<OpResult> {
             )?
             .execute((run.bytes(), resolution, by, at.0))?,
         // Runs are written by `write.rs`.
-        Op::Insert(_) | Op::Update(_) | Op::Claim { .. } | Op::Ripen { .. } => 0,
+        Op::Insert(_) | Op::Update(_) | Op::Delegate { .. } | Op::Claim { .. } | Op::Ripen { .. } => 0,
     };
     Ok(if changed == 0 { GONE } else { OpResult::Done })
 }

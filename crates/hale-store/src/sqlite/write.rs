@@ -35,6 +35,7 @@ impl Write<'_> {
         match op {
             Op::Insert(insert) => self.insert(insert),
             Op::Update(update) => self.update(update),
+            Op::Delegate { update, child } => self.delegate(update, child),
             Op::Claim { from, n, worker, at } => {
                 let found = claim::find(self, from, *n)?;
                 let claimed: Result<_, Error> =
@@ -140,6 +141,18 @@ impl Write<'_> {
             self.body(slot(known.n, SLOT_OUTPUT), output)?;
         }
         Ok(if known.delayed { OpResult::Early } else { OpResult::Done })
+    }
+
+    /// The child first, because only that can be refused once the parent's number fits.
+    fn delegate(&mut self, update: &Update, child: &Insert) -> Result<OpResult, Error> {
+        let seq = self.find(update.run.id)?.map(|known| known.seq);
+        if seq != Some(update.was) {
+            return Ok(OpResult::Conflict { seq });
+        }
+        match self.insert(child)? {
+            OpResult::Done => self.update(update),
+            refused => Ok(refused),
+        }
     }
 
     /// Writes a transition: the row, its journal and its counters.

@@ -275,7 +275,7 @@ impl Writer {
         for batch in group {
             let mut results = Vec::with_capacity(batch.ops.len());
             for op in &batch.ops {
-                if let Op::Insert(insert) = op {
+                if let Op::Insert(insert) | Op::Delegate { child: insert, .. } = op {
                     self.latest = self.latest.max(insert.run.submitted_at);
                 }
                 results.push(to.op(op)?);

@@ -4,7 +4,7 @@ use crate::world::*;
 use hale_core::code::Code;
 use hale_core::id::{KeyId, OperationId, RunId, WorkerId};
 use hale_core::run::event::Artifact;
-use hale_core::run::{DEFAULT_QUEUE, Event, Parent, Priority, Run, StateName};
+use hale_core::run::{DEFAULT_QUEUE, Event, Parent, Priority, Run, StateName, StepKind, Wait};
 use hale_core::time::Timestamp;
 use hale_store::*;
 
@@ -44,6 +44,8 @@ every_store! {
     named_queues_are_claimed_apart;
     a_line_is_seen_without_being_taken;
     the_children_of_a_run_are_found;
+    a_wait_for_a_child_and_the_child_are_one;
+    a_first_claim_after_a_fork_brings_the_steps;
     a_run_that_fails_is_one_dead_letter;
     a_blob_reads_back_by_its_hash;
 }
@@ -648,13 +650,62 @@ fn a_line_is_seen_without_being_taken(subject: &Subject) {
 fn the_children_of_a_run_are_found(subject: &Subject) {
     let store = &*subject.store;
     let parent = wish(1).accepted();
-    let child = |n, index| {
-        Wish { parent: Some(Parent { run: parent.run.id, index, depth: 1 }), ..wish(n) }.accepted()
-    };
+    let child = |n, index| Wish { parent: Some(Parent::new(parent.run.id, index, 1)), ..wish(n) }.accepted();
     let (first, second) = (child(2, 0), child(3, 1));
     apply(store, vec![parent.insert(), second.insert(), first.insert()]);
     assert_eq!(store.children(parent.run.id).unwrap(), [first.run, second.run.clone()]);
     assert_eq!(store.children(second.run.id).unwrap(), []);
+}
+
+fn a_wait_for_a_child_and_the_child_are_one(subject: &Subject) {
+    let store = &*subject.store;
+    let parent = wish(1).accepted().leased();
+    let child = Wish { parent: Some(Parent::new(parent.run.id, 0, 1)), ..wish(2) }.accepted();
+    one(store, parent.insert());
+    let waits = Event::Awaiting {
+        index: 0,
+        kind: StepKind::Child,
+        name: "pack:hello".to_owned(),
+        wait: Wait::Child { run: child.run.id },
+        until: Timestamp(START.0 + 50_000),
+    };
+    let waiting = parent.clone().then(waits);
+    let delegate = |since: u64, child: &Life| {
+        let (Op::Update(update), Op::Insert(child)) = (waiting.update_since(since), child.insert()) else {
+            unreachable!()
+        };
+        Op::Delegate { update, child }
+    };
+    // A stale parent: no child.
+    let stale = one(store, delegate(parent.run.seq - 1, &child));
+    assert_eq!(stale, OpResult::Conflict { seq: Some(parent.run.seq) });
+    assert_eq!(store.run(child.run.id).unwrap(), None);
+    // A child that is there already: the parent stays.
+    let known = wish(3).accepted();
+    one(store, known.insert());
+    assert_eq!(one(store, delegate(parent.run.seq, &known)), OpResult::Conflict { seq: Some(1) });
+    assert_eq!(store.run(parent.run.id).unwrap().unwrap().run, parent.run);
+    assert_eq!(one(store, delegate(parent.run.seq, &child)), OpResult::Done);
+    assert_eq!(store.run(parent.run.id).unwrap().unwrap().run, waiting.run);
+    assert_eq!(store.children(parent.run.id).unwrap(), std::slice::from_ref(&child.run));
+    // Told twice, it is one child.
+    assert_eq!(
+        one(store, delegate(parent.run.seq, &child)),
+        OpResult::Conflict { seq: Some(waiting.run.seq) }
+    );
+    assert_eq!(store.children(parent.run.id).unwrap().len(), 1);
+    let waiting = store.queue().unwrap();
+    assert_eq!(waiting.iter().map(|row| row.count).sum::<u64>(), 2, "{waiting:?}");
+}
+
+fn a_first_claim_after_a_fork_brings_the_steps(subject: &Subject) {
+    let store = &*subject.store;
+    let first = wish(1).accepted();
+    let forked = wish(2).accepted().then(Event::Forked { from: first.run.id, steps: vec![step(0)] });
+    assert_eq!(forked.run.steps, 1);
+    apply(store, vec![forked.insert()]);
+    let claimed = claimed(one(store, claim("hello", Priority::Normal, 1, 100)));
+    assert!(claimed[0].records.iter().any(|record| matches!(record.event, Event::Forked { .. })));
 }
 
 fn a_run_that_fails_is_one_dead_letter(subject: &Subject) {
@@ -664,7 +715,7 @@ fn a_run_that_fails_is_one_dead_letter(subject: &Subject) {
     let failed = leased.clone().failed();
     one(store, failed.update_since(leased.run.seq));
     let other = Wish { pack: "other", ..wish(3) }.accepted().leased().failed();
-    let child = Wish { parent: Some(Parent { run: other.run.id, index: 0, depth: 1 }), ..wish(4) };
+    let child = Wish { parent: Some(Parent::new(other.run.id, 0, 1)), ..wish(4) };
     apply(store, vec![other.insert(), child.accepted().leased().failed().insert()]);
     // A fenced write after the end changes the row, and buries nobody twice.
     let fenced = Event::Fenced { worker: WORKER, epoch: 0, what: "step".to_owned() };

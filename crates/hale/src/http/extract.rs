@@ -58,7 +58,7 @@ macro_rules! may_be_absent {
         })*
     };
 }
-may_be_absent!(wire::CancelRun, wire::RetryRun, wire::RollbackPack);
+may_be_absent!(wire::CancelRun, wire::RetryRun, wire::RollbackPack, wire::waits::Decide);
 
 /// A JSON body of a known shape.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 
 use super::openapi::{self, Shown};
 use super::{
-    App, capabilities, chaos, config, doctor, events, health, keys, operations, packs, queues, runs,
+    App, approvals, capabilities, chaos, config, doctor, events, health, keys, operations, packs, queues, runs,
     schedules, status, workers,
 };
 use crate::wire::queues as wire_queues;
@@ -191,6 +191,17 @@ pub static TABLE: &[Route] = &[
         .also(&[404, 409, 422]),
     route!(Post "/api/v1/runs/{id}/resolve" "runs.resolve" "Say what became of a parked step" runs::resolve)
         .takes(json!(wire::ResolveRun))
+        .gives(200, json!(wire::RunView))
+        .also(&[404, 409, 422]),
+    route!(Get "/api/v1/approvals" "approvals.list" "Runs that wait for a person, the longest first" approvals::list)
+        .gives(200, json!(wire::Page<wire::waits::ApprovalView>))
+        .also(&[503]),
+    route!(Post "/api/v1/runs/{id}/approve" "approvals.approve" "Allow the deed that a run asks for" approvals::approve)
+        .takes(json!(wire::waits::Decide))
+        .gives(200, json!(wire::RunView))
+        .also(&[404, 409, 422]),
+    route!(Post "/api/v1/runs/{id}/deny" "approvals.deny" "Refuse the deed that a run asks for" approvals::deny)
+        .takes(json!(wire::waits::Decide))
         .gives(200, json!(wire::RunView))
         .also(&[404, 409, 422]),
     route!(Get "/api/v1/runs/{id}/why" "runs.why" "Why a run is as it is" doctor::why)

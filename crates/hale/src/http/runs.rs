@@ -190,6 +190,10 @@ pub async fn show(
     };
     let stored = of(run, stored)?;
     let shown = view::stored(&stored, app.engine.now());
+    let shown = match stored.run.children {
+        0 => shown,
+        _ => view::with_children(shown, &of(run, app.engine.children(run).await)?),
+    };
     Ok(Json(view::doing(shown, &stored.run, app.engine.hub().doing(run).as_ref())))
 }
 

@@ -34,6 +34,7 @@ pub async fn gather(app: &App) -> Result<Status, Failure> {
     let now = app.engine.now();
     let health = health::judged(app);
     let oldest = queue.iter().filter_map(|row| row.oldest).min();
+    let (approvals, approvals_stalled) = (look.approvals, look.approvals_stalled);
     let workers = look.workers.into_iter().map(|worker| {
         let load = workers::Load::of(&worker);
         workers::shown(&worker.row, (load, &worker.runs), now)
@@ -51,6 +52,8 @@ pub async fn gather(app: &App) -> Result<Status, Failure> {
         components: health.components,
         runs: by_name(&counts),
         oldest_pending_ms: oldest.map(|oldest| now.since(oldest).0),
+        approvals,
+        approvals_stalled,
         workers: workers.collect(),
         packs: app.engine.packs().len() as u64,
         model: app.about.default_model.clone(),

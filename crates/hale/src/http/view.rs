@@ -3,6 +3,7 @@
 //! Plain conversions: what is known comes in, nothing is asked or decided here.
 //! Read next: [`crate::wire`].
 
+use super::approvals;
 use super::problem::Refusal;
 use crate::wire::{self, Page, RunView};
 use hale_core::failure::Failure;
@@ -46,6 +47,10 @@ pub fn run(run: &Run, now: Timestamp) -> RunView {
         epoch: run.epoch,
         steps: run.steps,
         retry_of: run.retry_of.map(|first| first.to_string()),
+        parent: run.parent.map(|parent| parent.run.to_string()),
+        parent_index: run.parent.map(|parent| parent.index),
+        awaits: approvals::wait(run),
+        children: Vec::new(),
         error: error(run),
         output: None,
         input: None,
@@ -74,6 +79,11 @@ pub fn stored(stored: &StoredRun, now: Timestamp) -> RunView {
         artifacts: stored.artifacts.clone(),
         ..run(&stored.run, now)
     }
+}
+
+/// With the runs that are its steps.
+pub fn with_children(shown: RunView, children: &[Run]) -> RunView {
+    RunView { children: children.iter().map(approvals::child).collect(), ..shown }
 }
 
 /// Stored JSON; text that is not JSON any more is shown as it is.

@@ -10,6 +10,7 @@ use super::table::cut;
 use super::{run, step, when};
 use crate::render::Screen;
 use crate::wire::{LiveEvent, RunView};
+use hale_core::run::{Event, Wait};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct Live {
     /// Name of the step under way, and the end of its text.
     doing: String,
     tail: String,
+    /// The run that is shown.
+    run: String,
 }
 
 impl Live {
@@ -47,12 +50,14 @@ impl Live {
             moving: screen.terminals().err && !screen.is_quiet(),
             doing: String::new(),
             tail: String::new(),
+            run: String::new(),
         }
     }
 
     /// The first line: which run this is.
     pub fn begin(&mut self, screen: &mut Screen, run: &RunView) {
         screen.note(&format!("{}  {}@{}", Tone::Strong.paint(&run.id), run.pack, run.version));
+        self.run.clone_from(&run.id);
         self.turn("waiting for a worker".to_owned());
     }
 
@@ -68,8 +73,16 @@ impl Live {
                 if let Some(line) = line {
                     self.keep(screen, &line);
                 }
-                if matches!(record.event, hale_core::run::Event::Leased { .. }) {
-                    self.turn("working".to_owned());
+                match &record.event {
+                    Event::Leased { .. } => self.turn("working".to_owned()),
+                    Event::Awaited { .. } => self.turn("waiting for a worker".to_owned()),
+                    Event::Awaiting { index, name, wait, .. } => {
+                        if matches!(wait, Wait::Approval { .. }) {
+                            self.keep(screen, &format!("  answer it: hale approvals show {}", self.run));
+                        }
+                        self.turn(step::awaiting(*index, name, wait));
+                    }
+                    _ => {}
                 }
             }
             LiveEvent::StepStarted { index, attempt, name, .. } => {

@@ -5,6 +5,7 @@
 use super::paint::{Look, Tone};
 use super::table::{Cell, Column, Table, pairs};
 use super::{step, when};
+use crate::wire::waits::{ChildView, WaitView};
 use crate::wire::{History, RunView};
 use hale_core::run::{Event, Record, StateName};
 use serde_json::Value;
@@ -107,7 +108,14 @@ pub fn page(run: &RunView, look: &Look) -> String {
         ("took", format!("{} of {} allowed", when::span(run.duration_ms), when::span(run.timeout_ms))),
         ("steps", run.steps.to_string()),
         ("worker", run.worker.clone().unwrap_or_default()),
-        ("waits on", run.waiting_on.clone().unwrap_or_default()),
+        (
+            "waits on",
+            run.awaits
+                .as_ref()
+                .map_or_else(|| run.waiting_on.clone().unwrap_or_default(), |wait| waits(wait, look)),
+        ),
+        ("parent", parent(run)),
+        ("children", children(run)),
         ("retry of", run.retry_of.clone().unwrap_or_default()),
         ("correlation", run.correlation_id.clone()),
         ("input", run.input.as_ref().map(compact).unwrap_or_default()),
@@ -118,6 +126,31 @@ pub fn page(run: &RunView, look: &Look) -> String {
         text.push_str(&format!("\n{}\n", answer(output)));
     }
     text
+}
+
+/// What a run waits for, until when, and who can end it.
+fn waits(wait: &WaitView, look: &Look) -> String {
+    let what = match (&wait.child, &wait.question) {
+        (Some(child), _) => format!("the end of {child}"),
+        (None, Some(question)) => format!("a person: {}", crate::logs::line::escaped(question)),
+        (None, None) => wait.kind.clone(),
+    };
+    let (since, until) = (when::moment(look, &wait.since), when::moment(look, &wait.until));
+    format!("{what}\nstep {}  {}, since {since}, at most until {until}", wait.index + 1, wait.name)
+}
+
+fn parent(run: &RunView) -> String {
+    match (&run.parent, run.parent_index) {
+        (Some(parent), Some(index)) => format!("{parent}, its step {}", index + 1),
+        _ => String::new(),
+    }
+}
+
+fn children(run: &RunView) -> String {
+    let line = |child: &ChildView| {
+        format!("{}  {}  {}@{}, step {}", child.id, child.state, child.pack, child.version, child.index + 1)
+    };
+    run.children.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// State, and `overdue` if it is.

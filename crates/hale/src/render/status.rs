@@ -17,6 +17,7 @@ pub fn page(status: &Status, look: &Look) -> String {
         ("data", format!("{} (pid {})", status.data, status.pid)),
         ("runs", if runs.is_empty() { "none".to_owned() } else { runs.join(", ") }),
         ("oldest waiting", status.oldest_pending_ms.map(when::span).unwrap_or_default()),
+        ("approvals", approvals(status, look)),
         ("workers", workers_line(status)),
         ("packs", status.packs.to_string()),
         ("model", model(status)),
@@ -36,6 +37,17 @@ pub fn health_page(told: &Health, status: u16, look: &Look) -> String {
     let head = Tone::Strong.paint(&format!("hale {}", told.version));
     let table = components(&told.components, look).render(look);
     format!("{head}  {}  answered {status}\n\n{table}", health(&told.status, look))
+}
+
+/// Who waits for a person; nothing while nobody does.
+fn approvals(status: &Status, look: &Look) -> String {
+    match (status.approvals, status.approvals_stalled) {
+        (0, _) => String::new(),
+        (waiting, 0) => format!("{waiting} wait for a person: hale approvals list"),
+        (waiting, stalled) => look.warn(&format!(
+            "{waiting} wait for a person, {stalled} for more than an hour: hale approvals list"
+        )),
+    }
 }
 
 fn health(word: &str, look: &Look) -> String {

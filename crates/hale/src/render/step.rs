@@ -88,7 +88,7 @@ pub fn line(event: &Event) -> Option<(Tone, String)> {
     Some(line)
 }
 
-fn awaiting(index: u32, name: &str, wait: &Wait) -> String {
+pub fn awaiting(index: u32, name: &str, wait: &Wait) -> String {
     let what = match wait {
         Wait::Timer => "sleeps".to_owned(),
         Wait::Child { run } => format!("waits for {run}"),

@@ -273,6 +273,8 @@ fn server() -> Status {
         }],
         runs: [("PENDING".to_owned(), 2), ("RUNNING".to_owned(), 1)].into(),
         oldest_pending_ms: Some(1500),
+        approvals: 0,
+        approvals_stalled: 0,
         workers: vec![WorkerView {
             id: "wrk_01JD4M8Q2R7WX5B9N3K6T0VYHZ".to_owned(),
             kind: "embedded".to_owned(),

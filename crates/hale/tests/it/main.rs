@@ -6,6 +6,8 @@ mod http_listen;
 mod http_house;
 mod http_access;
 mod http_api;
+mod http_waits;
+mod cli_waits;
 mod cli_world;
 mod cli_config;
 mod cli_parse;
