@@ -27,7 +27,8 @@ impl Desk {
             return;
         }
         let now = self.now();
-        for claim in self.queue.next(free.min(CLAIMS_MAX), |_| true, |_| true) {
+        let Self { queue, settings, .. } = self;
+        for claim in queue.next(free.min(CLAIMS_MAX), |_| true, |line| !settings.holds(&line.key)) {
             self.place(claim, now);
         }
     }

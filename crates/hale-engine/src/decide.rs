@@ -4,7 +4,9 @@
 //! Read next: [`crate::claims`] for who gets work, [`crate::act`] for what follows.
 
 use crate::desk::{Act, Desk, Look, Moved, WorkerLook, WorkerState, advance, update_of};
-use crate::input::{Append, Caller, Change, Ended, Hello, Input, Receipt, Refusal, Reply, Resolve};
+use crate::input::{
+    Append, Caller, Change, Ended, Hello, Input, Receipt, Refusal, Reply, Resolve, With, together,
+};
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
@@ -22,15 +24,16 @@ const CHANGE_TRIES: u32 = 5;
 impl Desk {
     pub(crate) fn decide(&mut self, input: Input, now: Timestamp) {
         match input {
-            Input::Submit { order, input, idempotency, reply, ended } => {
+            Input::Submit { order, input, idempotency, with, reply, ended } => {
                 if let Some(ended) = ended {
                     self.watchers.entry(order.id).or_default().push(ended);
                 }
-                self.submit(*order, (input, idempotency), reply, now);
+                self.submit(*order, (input, idempotency, with), reply, now);
             }
             Input::Watch { run, ended } => self.watchers.entry(run).or_default().push(ended),
-            Input::Change { run, change, by, tries, reply } => {
-                self.change(Changing { run, change, by, tries }, reply, now);
+            Input::Released { pack } => self.released(&pack),
+            Input::Change { run, change, by, with, tries, reply } => {
+                self.change(Changing { run, change, by, with, tries }, reply, now);
             }
             Input::Append { worker, append, reply } => self.append(worker, append, reply, now),
             Input::Join { hello, orders, reply } => self.join(hello, orders, reply, now),
@@ -53,7 +56,7 @@ impl Desk {
     fn submit(
         &mut self,
         order: Order,
-        (input, idempotency): (Arc<str>, Option<Idempotency>),
+        (input, idempotency, with): (Arc<str>, Option<Idempotency>, With),
         reply: Reply<Receipt>,
         now: Timestamp,
     ) {
@@ -80,6 +83,13 @@ impl Desk {
             effects,
             output: None,
         };
+        if let Some((from, steps)) = with.fork
+            && let Err(refused) = moved.add(Event::Forked { from, steps }, now)
+        {
+            self.watchers.remove(&moved.run.id);
+            let failure = Failure::new(Code::E011, "run.conflict", "engine", "keep the steps of another run");
+            return drop(reply.send(Err(failure.caused_by(&refused))));
+        }
         match self.idle_worker() {
             // Nobody waits and a slot is free: the run is born leased, in the same commit.
             Some(worker) if self.queue.is_empty() => self.born_leased(&mut moved, worker, now),
@@ -92,7 +102,8 @@ impl Desk {
             output: None,
             idempotency,
         };
-        self.push(Op::Insert(Box::new(insert)), Act::Accepted { reply, moved, input });
+        let op = together(with.ops, Op::Insert(Box::new(insert)));
+        self.push(op, Act::Accepted { reply, moved, input });
     }
 
     fn born_leased(&mut self, moved: &mut Moved, worker: WorkerId, now: Timestamp) {
@@ -199,7 +210,8 @@ impl Desk {
                 if matches!(run.state, State::Pending { .. }) {
                     self.queue.removed(&Line::of(&run), 1);
                 }
-                self.push(op, Act::Changed { reply, moved, retry: order.again() });
+                let retry = order.again();
+                self.push(together(order.with, op), Act::Changed { reply, moved, retry });
             }
             Err(refused) => {
                 let message = format!("{} run {}: it is {}", order.change.verb(), run.id, refused.state);
@@ -283,7 +295,9 @@ impl Desk {
 
     fn leave(&mut self, id: WorkerId, why: &str, now: Timestamp) {
         let Some(worker) = self.workers.remove(&id) else { return };
-        for run in self.held_by(id) {
+        let held = self.held_by(id);
+        self.blame(&worker.row, (&held, why), now);
+        for run in held {
             self.lose(&run, why, now);
         }
         self.push(Op::Worker(ended(worker, why, now)), Act::Silent);
@@ -404,6 +418,7 @@ struct Changing {
     run: RunId,
     change: Change,
     by: Arc<str>,
+    with: Vec<Op>,
     tries: u32,
 }
 
@@ -412,7 +427,8 @@ impl Changing {
     fn again(&self) -> Option<Input> {
         let (reply, _) = oneshot::channel();
         let (run, change, by, tries) = (self.run, self.change.clone(), self.by.clone(), self.tries + 1);
-        (self.tries < CHANGE_TRIES).then_some(Input::Change { run, change, by, tries, reply })
+        let with = self.with.clone();
+        (self.tries < CHANGE_TRIES).then_some(Input::Change { run, change, by, with, tries, reply })
     }
 }
 

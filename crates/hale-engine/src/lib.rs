@@ -6,6 +6,7 @@
 //! Read next: [`input`], everything that can happen; then [`engine`], the loop on one screen.
 
 mod act;
+pub mod bulk;
 mod claims;
 pub mod clock;
 mod decide;
@@ -17,6 +18,7 @@ mod family;
 pub mod health;
 pub mod input;
 pub mod live;
+pub mod quarantine;
 pub mod recorder;
 pub mod registry;
 pub mod remedy;
@@ -28,5 +30,5 @@ pub mod worker;
 
 pub use clock::Clock;
 pub use facade::{Engine, Parts};
-pub use input::{Bulk, Caller, DryRun, Receipt, Resolve, Submit};
+pub use input::{Caller, DryRun, Receipt, Resolve, Submit};
 pub use settings::Config;

@@ -12,6 +12,7 @@ pub mod completions;
 pub mod config;
 pub mod ctx;
 pub mod demo;
+pub mod dlq;
 pub mod doctor;
 pub mod down;
 pub mod explain;
@@ -19,6 +20,7 @@ pub mod following;
 pub mod keys;
 pub mod lab;
 pub mod logs;
+pub mod many;
 pub mod operations;
 pub mod packs;
 pub mod run;
@@ -103,6 +105,8 @@ enum Command {
     Run(run::Args),
     #[command(subcommand)]
     Runs(runs::Verb),
+    #[command(subcommand)]
+    Dlq(dlq::Verb),
     Why(why::Args),
     Doctor(doctor::Args),
     Explain(explain::Args),
@@ -193,6 +197,7 @@ impl Command {
             Command::Down(args) => down::run(args, ctx).await,
             Command::Run(args) => run::run(args, ctx).await,
             Command::Runs(verb) => verb.run(ctx).await,
+            Command::Dlq(verb) => verb.run(ctx).await,
             Command::Why(args) => why::run(args, ctx).await,
             Command::Doctor(args) => doctor::run(args, ctx).await,
             Command::Status(args) => status::run(args, ctx).await,

@@ -5,13 +5,18 @@
 //! Leaves to others: fetching what is shown.
 //! Read next: [`screen`], then [`run`].
 
+pub mod bulk;
+pub mod compare;
 pub mod diagnosis;
+pub mod dlq;
 pub mod error;
 pub mod live;
 pub mod pack;
 pub mod paint;
 pub mod run;
 pub mod screen;
+pub mod states;
+pub mod stats;
 pub mod status;
 pub mod step;
 pub mod table;

@@ -3,16 +3,20 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
 
 mod agent;
+mod bulk;
 mod calls;
 mod evidence;
 mod fixes;
 mod flight;
 mod idle;
 mod leaving;
+mod letters;
 mod logs;
 mod modes;
 mod packs;
+mod quarantine;
 mod recovery;
+mod replay;
 mod runs;
 mod time;
 mod world;

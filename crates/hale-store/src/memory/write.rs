@@ -32,7 +32,9 @@ impl Kept {
             Op::Claim { from, n, worker, at } => OpResult::Claimed(self.claim(from, *n, (*worker, *at))?),
             Op::Ripen { n, at } => self.ripen(*n, *at),
             Op::DeadResolve { run, resolution, by, at } => {
-                let Some(row) = self.dead.iter_mut().find(|row| row.run == *run) else { return Ok(GONE) };
+                let changes =
+                    |row: &&mut DeadRow| row.run == *run && row.resolution.is_none() == resolution.is_some();
+                let Some(row) = self.dead.iter_mut().find(changes) else { return Ok(GONE) };
                 row.resolution.clone_from(resolution);
                 row.resolved_by = resolution.as_ref().map(|_| by.clone());
                 row.resolved_at = resolution.as_ref().map(|_| *at);
@@ -71,6 +73,20 @@ impl Kept {
                 }
                 self.audit.push((**row).clone());
                 OpResult::Done
+            }
+            Op::Together(ops) => {
+                let before = self.clone();
+                for op in ops {
+                    let result = self.one(op)?;
+                    if result != OpResult::Done {
+                        *self = before;
+                        return Ok(result);
+                    }
+                }
+                OpResult::Done
+            }
+            Op::BulkPut(_) | Op::BulkGather(_) | Op::BulkMove { .. } | Op::BulkItem { .. } => {
+                self.bulk_op(op)
             }
             Op::KeyPut(row) => {
                 self.keys.insert(row.id, (**row).clone());
@@ -179,7 +195,7 @@ impl Kept {
         for (_, id) in waiting.into_iter().take(n as usize) {
             let Some(kept) = self.runs.get_mut(&id) else { continue };
             let taken = claim::take(&kept.run, worker, at)?;
-            let leased_before = kept.run.epoch > 0;
+            let leased_before = kept.run.epoch > 0 || kept.run.steps > 0;
             kept.run = taken.run.clone();
             kept.records.extend(taken.records.iter().cloned());
             let records = if leased_before { kept.records.clone() } else { taken.records };
