@@ -66,7 +66,10 @@ impl Desk {
             (Act::Silent, _) => {}
             (Act::Quarantined { quarantine, value }, OpResult::Done) => self.quarantined(&quarantine, &value),
             (Act::Quarantined { quarantine, .. }, other) => {
-                tracing::error!(pack = quarantine.pack, "pack not put in quarantine: the store answered {other:?}");
+                tracing::error!(
+                    pack = quarantine.pack,
+                    "pack not put in quarantine: the store answered {other:?}"
+                );
             }
             (Act::Changed { reply, moved, retry }, other) => self.overtaken(reply, (moved, retry), &other),
             (Act::Appended { reply, moved }, other) => {

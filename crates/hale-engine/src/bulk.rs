@@ -17,9 +17,7 @@ use hale_core::limits;
 use hale_core::operation::Operation;
 use hale_core::run::{Run, Trigger};
 use hale_core::time::Millis;
-use hale_store::{
-    BulkItem, BulkRow, BulkState, Cursor, DeadFilter, Gathered, ItemFilter, ItemState, Op,
-};
+use hale_store::{BulkItem, BulkRow, BulkState, Cursor, DeadFilter, Gathered, ItemFilter, ItemState, Op};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -231,7 +229,10 @@ impl Engine {
         let bounded = Filter { until: Some(until), ..filter.clone() };
         let page = self.runs(&bounded, after.map(Cursor), limits::PAGE_MAX).await?;
         let named = |run: &Run| (run.id, run.state.name().to_string(), kind.excludes(run));
-        Ok(Matched { runs: page.runs.iter().map(named).collect(), next: page.next.map(|next| next.0.to_string()) })
+        Ok(Matched {
+            runs: page.runs.iter().map(named).collect(),
+            next: page.next.map(|next| next.0.to_string()),
+        })
     }
 
     /// A page of what an operation did, to be taken back.
@@ -323,13 +324,16 @@ impl Engine {
                 self.redrive(item.run, |new| done(new.to_string()), &caller(Trigger::Redrive)).await?;
             }
             BulkKind::Discard | BulkKind::Restore => {
-                let word = row.reason.as_ref().map_or("discarded".to_owned(), |why| format!("discarded: {why}"));
+                let word =
+                    row.reason.as_ref().map_or("discarded".to_owned(), |why| format!("discarded: {why}"));
                 let resolution = (kind == BulkKind::Discard).then_some(word);
                 let mut ops = vec![self.resolution(item.run, resolution, &row.actor)];
                 ops.extend(done(String::new()));
-                self.write(vec![Op::Together(ops)]).await.map_err(|failure| match failure.cause.as_str() {
-                    "store.conflict" => Undone::Left("its dead letter has moved on".to_owned()),
-                    _ => Undone::from(failure),
+                self.write(vec![Op::Together(ops)]).await.map_err(|failure| {
+                    match failure.cause.as_str() {
+                        "store.conflict" => Undone::Left("its dead letter has moved on".to_owned()),
+                        _ => Undone::from(failure),
+                    }
                 })?;
             }
         }
@@ -339,14 +343,11 @@ impl Engine {
     /// All items have a result: the operation ends, and the audit trail says with what.
     async fn bulk_end(&self, row: &BulkRow) -> Result<(), Failure> {
         let counts = self.bulk_counts(row.id).await?;
-        let told: BTreeMap<&str, u64> = [
-            ("done", ItemState::Done),
-            ("left", ItemState::Left),
-            ("failed", ItemState::Failed),
-        ]
-        .into_iter()
-        .map(|(name, state)| (name, counts.by_state.get(&state).copied().unwrap_or(0)))
-        .collect();
+        let told: BTreeMap<&str, u64> =
+            [("done", ItemState::Done), ("left", ItemState::Left), ("failed", ItemState::Failed)]
+                .into_iter()
+                .map(|(name, state)| (name, counts.by_state.get(&state).copied().unwrap_or(0)))
+                .collect();
         let detail = told.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ");
         let (from, to) = (vec![BulkState::Running], BulkState::Done);
         let ended = Op::BulkMove { bulk: row.id, from, to, at: self.now() };

@@ -125,7 +125,8 @@ impl Desk {
                 operation: "packs.quarantine".to_owned(),
                 target: quarantine.pack.clone(),
                 phase,
-                detail: serde_json::json!({ "detail": quarantine.reason, "correlation_id": "engine" }).to_string(),
+                detail: serde_json::json!({ "detail": quarantine.reason, "correlation_id": "engine" })
+                    .to_string(),
                 undo: Some(format!("hale packs quarantine release {}", quarantine.pack)),
                 lab: false,
             }))
@@ -141,8 +142,12 @@ impl Desk {
         self.settings.set(&format!("{PREFIX}{}", quarantine.pack), Some(value));
         let runs: Vec<String> = quarantine.kills.iter().map(|kill| kill.run.to_string()).collect();
         tracing::error!(
-            event = "pack_quarantined", pack = quarantine.pack, runs = runs.join(" "),
-            "pack {} in quarantine: {}", quarantine.pack, quarantine.reason
+            event = "pack_quarantined",
+            pack = quarantine.pack,
+            runs = runs.join(" "),
+            "pack {} in quarantine: {}",
+            quarantine.pack,
+            quarantine.reason
         );
     }
 

@@ -233,7 +233,10 @@ impl Engine {
             fix: format!("undo {}", look.row.kind),
             risk: "R2".to_owned(),
             dry_run: DryRun::No,
-            effects: vec![format!("{} of {done} runs; watch it: hale operations watch {}", back.row.kind, back.row.id)],
+            effects: vec![format!(
+                "{} of {done} runs; watch it: hale operations watch {}",
+                back.row.kind, back.row.id
+            )],
             outcome: "changed",
             verified: "not run",
             verify_detail: String::new(),

@@ -48,8 +48,7 @@ pub enum ItemState {
 }
 
 impl ItemState {
-    pub const ALL: [ItemState; 4] =
-        [ItemState::Waiting, ItemState::Done, ItemState::Left, ItemState::Failed];
+    pub const ALL: [ItemState; 4] = [ItemState::Waiting, ItemState::Done, ItemState::Left, ItemState::Failed];
 }
 
 /// One operation over many runs.

@@ -10,9 +10,9 @@ mod write;
 use crate::blobs::{Blobs, MemoryBlobs};
 use crate::row::{error_code, holds_text};
 use crate::{
-    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed,
-    Error, Hash, ItemFilter, KeyRow, Line, ListFilter, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun,
-    WorkerRow,
+    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow,
+    Delayed, Error, Hash, ItemFilter, KeyRow, Line, ListFilter, Op, OpResult, PackHead, PackRow, Page,
+    Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
 };
 use hale_core::id::{KeyId, OperationId, RunId, WorkerId};
 use hale_core::port::Boxed;

@@ -47,7 +47,8 @@ impl ListFilter {
     pub(crate) fn beside(&self, run: &Run) -> bool {
         self.priority.is_none_or(|priority| run.priority == priority)
             && self.cause.as_ref().is_none_or(|cause| {
-                error_code(run).is_some() && run.failure.as_ref().is_some_and(|failure| failure.cause == *cause)
+                error_code(run).is_some()
+                    && run.failure.as_ref().is_some_and(|failure| failure.cause == *cause)
             })
     }
 }

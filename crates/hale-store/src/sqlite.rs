@@ -30,9 +30,9 @@ pub(crate) use rows::{SLOT_INPUT, SLOT_OUTPUT, slot};
 use self::open::Readers;
 use crate::blobs::{Blobs, FsBlobs};
 use crate::{
-    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed,
-    Error, Folder, ItemFilter, KeyRow, Line, ListFilter, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun,
-    WorkerRow,
+    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow,
+    Delayed, Error, Folder, ItemFilter, KeyRow, Line, ListFilter, Op, OpResult, PackHead, PackRow, Page,
+    Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
 };
 use hale_core::id::{OperationId, RunId};
 use hale_core::port::Boxed;

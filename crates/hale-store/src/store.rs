@@ -7,8 +7,9 @@
 //! Read next: [`crate::op`].
 
 use crate::{
-    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed,
-    Error, ItemFilter, KeyRow, ListFilter, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow, Space, StoredRun, WorkerRow,
+    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow,
+    Delayed, Error, ItemFilter, KeyRow, ListFilter, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow,
+    Space, StoredRun, WorkerRow,
 };
 use hale_core::id::{OperationId, RunId};
 use hale_core::port::Boxed;

@@ -15,16 +15,17 @@ use hale_core::filter::Filter;
 use hale_core::id::{OperationId, RunId};
 use hale_core::limits;
 use hale_core::operation::Operation;
-use hale_store::{
-    BulkCounts, BulkItem, BulkRow, BulkState, Gathered, ItemFilter, Op, Phase,
-};
+use hale_store::{BulkCounts, BulkItem, BulkRow, BulkState, Gathered, ItemFilter, Op, Phase};
 use std::collections::BTreeMap;
 
 /// Which runs are meant.
 #[derive(Clone, Debug)]
 pub enum Chosen {
     /// By filter, as it was written and as it was read.
-    Filter { text: String, filter: Box<Filter> },
+    Filter {
+        text: String,
+        filter: Box<Filter>,
+    },
     Runs(Vec<RunId>),
 }
 
@@ -117,7 +118,8 @@ impl Engine {
     /// Refuses ids that the operation cannot be about.
     async fn bulk_takes(&self, kind: BulkKind, runs: &[RunId]) -> Result<(), Failure> {
         if runs.is_empty() || runs.len() > limits::BULK_IDS {
-            let message = format!("act on {} ids: name 1 to {}, or use a filter", runs.len(), limits::BULK_IDS);
+            let message =
+                format!("act on {} ids: name 1 to {}, or use a filter", runs.len(), limits::BULK_IDS);
             return Err(Failure::new(Code::E002, "bulk.ids", "engine", message));
         }
         for run in runs {
@@ -155,7 +157,8 @@ impl Engine {
         let intent = Op::Audit(Box::new(self.audit_row(row.id, &deed, (caller, Phase::Intent))));
         let mut ops = vec![intent, Op::BulkPut(Box::new(row.clone()))];
         if let Some(runs) = runs {
-            let all = Gathered { bulk: row.id, runs, excluded: BTreeMap::new(), cursor: None, gathered: true };
+            let all =
+                Gathered { bulk: row.id, runs, excluded: BTreeMap::new(), cursor: None, gathered: true };
             ops.push(Op::BulkGather(Box::new(all)));
         }
         self.write(vec![Op::Together(ops)]).await?;
@@ -184,7 +187,11 @@ impl Engine {
     ///
     /// # Errors
     /// E010 when there is none.
-    pub async fn bulk_wait(&self, id: OperationId, at_most: std::time::Duration) -> Result<BulkLook, Failure> {
+    pub async fn bulk_wait(
+        &self,
+        id: OperationId,
+        at_most: std::time::Duration,
+    ) -> Result<BulkLook, Failure> {
         let give_up = tokio::time::Instant::now() + at_most;
         loop {
             // Registered before the look, so that an end between the two is heard.

@@ -103,7 +103,8 @@ impl Engine {
         let (letter, stored) = blocking(move || Ok((store.dead_letter(run)?, store.run(run)?))).await?;
         let Some(stored) = stored else { return Err(no_run(run)) };
         letter.ok_or_else(|| {
-            let message = format!("take run {run} as a dead letter: it is {} and none", stored.run.state.name());
+            let message =
+                format!("take run {run} as a dead letter: it is {} and none", stored.run.state.name());
             Failure::new(Code::E011, "dlq.not_dead", "engine", message)
         })
     }

@@ -53,7 +53,12 @@ impl Engine {
         Ok(id)
     }
 
-    pub(crate) fn audit_row(&self, id: OperationId, deed: &Deed, (caller, phase): (&Caller, Phase)) -> AuditRow {
+    pub(crate) fn audit_row(
+        &self,
+        id: OperationId,
+        deed: &Deed,
+        (caller, phase): (&Caller, Phase),
+    ) -> AuditRow {
         AuditRow {
             id,
             at: self.now(),

@@ -46,7 +46,8 @@ impl Engine {
         let mut steps = steps_of(self.history(id, 1, all).await?);
         let of = u32::try_from(steps.len()).unwrap_or(u32::MAX);
         if order.keep > of {
-            let message = format!("keep the first {} steps of run {id}: it has {of} with a result", order.keep);
+            let message =
+                format!("keep the first {} steps of run {id}: it has {of} with a result", order.keep);
             return Err(Failure::new(Code::E002, "run.no_such_step", "engine", message));
         }
         steps.truncate(order.keep as usize);
@@ -54,10 +55,16 @@ impl Engine {
         let version = order.version.unwrap_or_else(|| stored.run.pack.version.to_string());
         let mut notes = Vec::new();
         if order.keep > 0 && order.input.as_ref().is_some_and(|input| *input != old) {
-            notes.push(format!("the first {} steps saw the old input; only later ones see the new one", order.keep));
+            notes.push(format!(
+                "the first {} steps saw the old input; only later ones see the new one",
+                order.keep
+            ));
         }
         if order.keep > 0 && version != *stored.run.pack.version {
-            notes.push(format!("the first {} steps were made by version {}", order.keep, stored.run.pack.version));
+            notes.push(format!(
+                "the first {} steps were made by version {}",
+                order.keep, stored.run.pack.version
+            ));
         }
         let submit = Submit {
             pack: stored.run.pack.name.to_string(),

@@ -86,7 +86,8 @@ impl Engine {
             return Err(Failure::new(Code::E004, "run.input_too_large", "engine", message));
         }
         let order = Box::new(Order { id, ..self.order(&submit, (&manifest, caller))? });
-        let receipt = self.ask(|reply| Input::Submit { order, input, idempotency, with, reply, ended }).await?;
+        let receipt =
+            self.ask(|reply| Input::Submit { order, input, idempotency, with, reply, ended }).await?;
         if receipt.duplicate {
             self.same_request(&receipt.run, (&submit, digest))?;
         }

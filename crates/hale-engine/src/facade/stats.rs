@@ -244,7 +244,8 @@ fn errors(runs: &[Run]) -> Vec<ErrorRate> {
     let mut rates: BTreeMap<(&str, Code, &str, &str), ErrorRate> = BTreeMap::new();
     for run in runs {
         *packs.entry(&run.pack.name).or_default() += 1;
-        let State::Ended { at, outcome: Outcome::Failed { failure } | Outcome::Timeout { failure } } = &run.state
+        let State::Ended { at, outcome: Outcome::Failed { failure } | Outcome::Timeout { failure } } =
+            &run.state
         else {
             continue;
         };

@@ -123,10 +123,12 @@ async fn two_orders_for_one_letter_make_one_run() {
     world.store.hold(true);
     let (me, other) = (caller(), caller());
     let first = world.engine.bulk_begin(by_filter(&world, BulkKind::Redrive, "pack:agent"), &me);
-    let second = world.engine.bulk_begin(by_filter(&world, BulkKind::Redrive, "cause:llm.rate_limited"), &other);
+    let second =
+        world.engine.bulk_begin(by_filter(&world, BulkKind::Redrive, "cause:llm.rate_limited"), &other);
     let release = async { world.store.hold(false) };
     let (first, second, ()) = tokio::join!(first, second, release);
-    let (first, second) = (over(&world, first.unwrap().row.id).await, over(&world, second.unwrap().row.id).await);
+    let (first, second) =
+        (over(&world, first.unwrap().row.id).await, over(&world, second.unwrap().row.id).await);
     let done = number(&first, ItemState::Done) + number(&second, ItemState::Done);
     assert_eq!(done, 1, "{first:?}\n{second:?}");
     let filter = filter::parse("", world.engine.now()).unwrap();

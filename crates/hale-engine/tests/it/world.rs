@@ -12,9 +12,9 @@ use hale_gateway::provider::{ChatReply, ChatRequest, Finish, OnChunk, Provider, 
 use hale_gateway::secret::Secrets;
 use hale_gateway::{Error, Gateway};
 use hale_store::{
-    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed,
-    ItemFilter, KeyRow, Line, ListFilter, Memory, MemoryBlobs, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun,
-    WorkerRow,
+    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow,
+    Delayed, ItemFilter, KeyRow, Line, ListFilter, Memory, MemoryBlobs, Op, OpResult, PackHead, PackRow,
+    Page, Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
 };
 use serde_json::{Value, json};
 use std::collections::VecDeque;

@@ -40,7 +40,8 @@ impl Kept {
                 _ => GONE,
             },
             Op::BulkItem { bulk, run, state, detail } => {
-                let items = self.bulks.get_mut(bulk).map(|bulk| bulk.items.as_mut_slice()).unwrap_or_default();
+                let items =
+                    self.bulks.get_mut(bulk).map(|bulk| bulk.items.as_mut_slice()).unwrap_or_default();
                 let waits = |item: &&mut BulkItem| item.run == *run && item.state == ItemState::Waiting;
                 let Some(item) = items.iter_mut().find(waits) else { return GONE };
                 item.state = *state;
@@ -74,9 +75,8 @@ impl Kept {
 
     pub(super) fn bulk_items(&self, id: OperationId, filter: ItemFilter, limit: u32) -> Vec<BulkItem> {
         let items = self.bulks.get(&id).map(|bulk| bulk.items.as_slice()).unwrap_or_default();
-        let fits = |item: &&BulkItem| {
-            item.n > filter.after && filter.state.is_none_or(|state| item.state == state)
-        };
+        let fits =
+            |item: &&BulkItem| item.n > filter.after && filter.state.is_none_or(|state| item.state == state);
         items.iter().filter(fits).take(limit as usize).cloned().collect()
     }
 

@@ -12,7 +12,8 @@ use hale_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 
-const COLUMNS: &str = "SELECT id, at, kind, filter, actor, correlation, reason, state, gathered, cursor, excluded,
+const COLUMNS: &str =
+    "SELECT id, at, kind, filter, actor, correlation, reason, state, gathered, cursor, excluded,
     undoes, ended_at FROM bulk";
 
 /// Writes an op of this file's tables; other ops change nothing.

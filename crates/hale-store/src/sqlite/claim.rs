@@ -61,6 +61,10 @@ pub(super) fn lease(
     to.moved(n, (&place(pending), &taken.run), &taken.records)?;
     let input = read::body(to.conn, slot(n, SLOT_INPUT))?
         .ok_or_else(|| Error::Damaged { problem: format!("run {} has no input", pending.id) })?;
-    let records = if pending.epoch > 0 || pending.steps > 0 { read::records(to.conn, n, 0, u32::MAX)? } else { taken.records };
+    let records = if pending.epoch > 0 || pending.steps > 0 {
+        read::records(to.conn, n, 0, u32::MAX)?
+    } else {
+        taken.records
+    };
     Ok(Claimed { run: taken.run, input: input.into(), records, effects: taken.effects })
 }

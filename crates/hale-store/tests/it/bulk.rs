@@ -116,7 +116,10 @@ pub fn a_bulk_operation_keeps_what_came_of_each_run_once(subject: &Subject) {
     assert_eq!(one(store, moves(vec![BulkState::Paused], BulkState::Running)), GONE);
     assert_eq!(one(store, moves(vec![BulkState::Running], BulkState::Paused)), OpResult::Done);
     assert_eq!(store.bulks_open().unwrap().len(), 2);
-    assert_eq!(one(store, moves(vec![BulkState::Running, BulkState::Paused], BulkState::Aborted)), OpResult::Done);
+    assert_eq!(
+        one(store, moves(vec![BulkState::Running, BulkState::Paused], BulkState::Aborted)),
+        OpResult::Done
+    );
     let kept = store.bulk(OperationId(1)).unwrap().unwrap();
     assert_eq!((kept.state, kept.ended_at), (BulkState::Aborted, Some(Timestamp(START.0 + 5))));
     assert_eq!((kept.excluded["it is COMPLETED"], kept.reason.as_deref()), (3, Some("wrong input")));

@@ -99,7 +99,10 @@ pub async fn follow(ctx: &mut Ctx, client: &Client, id: &str) -> Result<Exit, Er
             }
         };
         let Some(bulk) = seen.bulk else {
-            let error = Error::new(Exit::InvalidInput, format!("watch {id}: it is over when it is told, not over many runs"));
+            let error = Error::new(
+                Exit::InvalidInput,
+                format!("watch {id}: it is over when it is told, not over many runs"),
+            );
             return Err(error.hint(format!("hale operations show {id}")));
         };
         if draws {

@@ -61,7 +61,12 @@ pub async fn discard(
     begin(&app, BulkKind::Discard, request, &caller).await
 }
 
-async fn begin(app: &App, kind: BulkKind, request: BulkRequest, caller: &Caller) -> Result<Response, Refusal> {
+async fn begin(
+    app: &App,
+    kind: BulkKind,
+    request: BulkRequest,
+    caller: &Caller,
+) -> Result<Response, Refusal> {
     let order = BulkOrder { kind, chosen: meant(app, kind, &request)?, reason: request.reason };
     if request.dry_run {
         let preview = app.engine.bulk_preview(&order).await?;

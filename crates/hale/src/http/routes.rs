@@ -4,8 +4,8 @@
 
 use super::openapi::{self, Shown};
 use super::{
-    App, bulk, capabilities, chaos, config, dlq, doctor, events, health, keys, operations, packs, runs, stats,
-    status, workers,
+    App, bulk, capabilities, chaos, config, dlq, doctor, events, health, keys, operations, packs, runs,
+    stats, status, workers,
 };
 use crate::wire;
 use axum::routing::{MethodFilter, MethodRouter, on};

@@ -7,9 +7,7 @@ use super::extract::{Asked, Segment, id};
 use super::problem::Refusal;
 use super::runs::{chosen, of};
 use super::view;
-use crate::wire::stats::{
-    ErrorRateView, PackStatsView, SlowView, SpreadView, StageStatsView, StatsReport,
-};
+use crate::wire::stats::{ErrorRateView, PackStatsView, SlowView, SpreadView, StageStatsView, StatsReport};
 use crate::wire::{OperationView, Page};
 use axum::Json;
 use axum::extract::State;

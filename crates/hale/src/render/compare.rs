@@ -147,7 +147,8 @@ fn pair(place: u32, (a, b): (Option<&Step>, Option<&Step>)) -> StepPair {
         _ if changed.is_empty() => "same",
         _ => "changed",
     };
-    let side = |step: &Step| StepSide { kind: step.kind.name(), name: step.name.clone(), took_ms: step.took.0 };
+    let side =
+        |step: &Step| StepSide { kind: step.kind.name(), name: step.name.clone(), took_ms: step.took.0 };
     StepPair { step: place + 1, verdict, changed, a: a.map(side), b: b.map(side) }
 }
 

@@ -97,9 +97,7 @@ fn detail(event: &Event, run: &Run) -> String {
         Event::Completed { .. } => format!("{} steps", run.steps),
         Event::Failed { failure } => step::short(failure),
         Event::CancelAsked { by, .. } => format!("by {by}"),
-        Event::Stopped => {
-            run.cancel.as_ref().map(|cancel| format!("by {}", cancel.by)).unwrap_or_default()
-        }
+        Event::Stopped => run.cancel.as_ref().map(|cancel| format!("by {}", cancel.by)).unwrap_or_default(),
         event => match (step::line(event), &run.failure) {
             (Some((_, text)), _) => text,
             (None, Some(failure)) if run.is_terminal() => step::short(failure),
@@ -118,5 +116,9 @@ fn seconds(moment: &str) -> String {
 
 /// `2024-12-28T10:00:05Z INITIALIZING -> worker-pod-abc123`
 pub fn lines(states: &States) -> String {
-    states.states.iter().map(|entered| format!("{} {} -> {}\n", entered.at, entered.state, entered.detail)).collect()
+    states
+        .states
+        .iter()
+        .map(|entered| format!("{} {} -> {}\n", entered.at, entered.state, entered.detail))
+        .collect()
 }

@@ -132,10 +132,13 @@ pub fn profile(profile: &Profile, look: &Look) -> String {
     }
     let mut text = pairs(&[
         ("total", when::span(profile.total.0)),
-        ("tokens", match profile.input_tokens + profile.output_tokens {
-            0 => String::new(),
-            _ => format!("{} in, {} out", profile.input_tokens, profile.output_tokens),
-        }),
+        (
+            "tokens",
+            match profile.input_tokens + profile.output_tokens {
+                0 => String::new(),
+                _ => format!("{} in, {} out", profile.input_tokens, profile.output_tokens),
+            },
+        ),
     ]);
     text.push_str(&format!("\n{}", table.render(look)));
     if !profile.names.is_empty() {

@@ -74,7 +74,11 @@ fn the_runs_tooling_answers_the_guides_questions() {
     let states = world.expect(0, &["runs", "history", failed, "--states"]);
     let line = states.out.lines().find(|line| line.contains(" INITIALIZING -> wrk_")).unwrap_or_default();
     let (moment, _) = line.split_once(' ').unwrap_or_default();
-    assert!(moment.len() == 20 && moment.ends_with('Z'), "2024-12-28T10:00:05Z INITIALIZING -> …: {}", states.out);
+    assert!(
+        moment.len() == 20 && moment.ends_with('Z'),
+        "2024-12-28T10:00:05Z INITIALIZING -> …: {}",
+        states.out
+    );
     assert!(states.out.lines().last().unwrap().contains(" FAILED -> "), "{}", states.out);
     // The class is shown before anything is tried again; the new run is linked to the old one.
     let dry = world.expect(0, &["runs", "retry", failed, "--dry-run"]);
@@ -100,7 +104,10 @@ fn the_runs_tooling_answers_the_guides_questions() {
     assert_eq!(pack["success_share"], 0.5);
     assert!(pack["took"]["p99_ms"].as_u64() >= pack["took"]["p50_ms"].as_u64());
     let errors = json(&world.expect(0, &["runs", "errors", "--last", "1h", "--json"]));
-    assert_eq!((&errors["errors"][0]["pack"], errors["errors"][0]["count"].as_u64()), (&Value::from("hello"), Some(2)));
+    assert_eq!(
+        (&errors["errors"][0]["pack"], errors["errors"][0]["count"].as_u64()),
+        (&Value::from("hello"), Some(2))
+    );
     assert_eq!(errors["errors"][0]["share"], 0.5);
     assert!(errors["errors"][0]["origin"].as_str().unwrap().starts_with("provider:"));
     let latency = json(&world.expect(0, &["runs", "latency", "--last", "1h", "--json"]));

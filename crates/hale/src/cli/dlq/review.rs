@@ -59,7 +59,8 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
         let path = format!("/api/v1/dlq?filter={filter}&limit=20{after}");
         let page: Page<LetterView> = client.get(path).await?;
         for letter in &page.items {
-            let diagnosis: Diagnosis = client.get(format!("/api/v1/runs/{}/why", escape(&letter.run))).await?;
+            let diagnosis: Diagnosis =
+                client.get(format!("/api/v1/runs/{}/why", escape(&letter.run))).await?;
             let look = ctx.screen.look();
             ctx.screen.say(&format!("\n{}  {}", shown::page(letter, &look), diagnosis.says));
             match asked(ctx) {

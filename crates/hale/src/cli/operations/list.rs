@@ -2,10 +2,10 @@
 
 use crate::cli::ctx::Ctx;
 use crate::exit::{Error, Exit};
-use crate::render::{Table, bulk};
 use crate::render::paint::Look;
 use crate::render::table::Column;
 use crate::render::when;
+use crate::render::{Table, bulk};
 use crate::wire::bulk::BulkView;
 use crate::wire::{OperationView, Page};
 

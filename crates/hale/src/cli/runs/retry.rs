@@ -69,7 +69,8 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
 /// All that are named or chosen, as one operation of the server.
 async fn many(args: Args, ctx: &mut Ctx, (client, ids): (&Client, bool)) -> Result<Exit, Error> {
     if !args.input.is_empty() {
-        let error = Error::new(Exit::Usage, "retry many runs with another input: an input is given for one run");
+        let error =
+            Error::new(Exit::Usage, "retry many runs with another input: an input is given for one run");
         return Err(error.hint("hale runs retry RUN --input name=Grace"));
     }
     let again = format!("hale runs retry {}", args.what.join(" "));
