@@ -1,6 +1,6 @@
 //! The one language for choosing runs, on the command line, in the API and in the console.
 //!
-//! `status:failed since:1h pack:hello code:E006 correlation:abc priority:high some text`: words with a colon narrow
+//! `status:failed since:1h pack:hello code:E006 cause:llm.timeout priority:high some text`: words with a colon narrow
 //! the choice, all of them must hold; other words are searched in the run's error text. Quotes keep blanks together.
 //! Guarantees: what is not understood is an error with its place, never ignored.
 //! Read next: [`crate::run::StateName`] for the names and aliases of states.
@@ -15,7 +15,8 @@ use std::str::FromStr;
 /// Letters of a filter; a longer one is a mistake, and errors quote it.
 pub const CHARS_MAX: usize = 1000;
 
-const KEYS: [&str; 8] = ["status", "pack", "queue", "since", "until", "code", "correlation", "priority"];
+const KEYS: [&str; 9] =
+    ["status", "pack", "queue", "since", "until", "code", "cause", "correlation", "priority"];
 
 /// Which runs are meant; an empty list or none means any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -29,6 +30,8 @@ pub struct Filter {
     /// Submitted before.
     pub until: Option<Timestamp>,
     pub code: Option<Code>,
+    /// The root cause, exactly: `llm.rate_limited`.
+    pub cause: Option<String>,
     pub correlation: Option<String>,
     pub priority: Option<Priority>,
     /// Occurs in the run's error, in any case.
@@ -115,6 +118,7 @@ fn narrow(filter: &mut Filter, key: &str, word: &Word, now: Timestamp) -> Result
         }
         "pack" => once(&mut filter.pack, word.value.clone(), word),
         "queue" => once(&mut filter.queue, word.value.clone(), word),
+        "cause" => once(&mut filter.cause, word.value.clone(), word),
         "correlation" => once(&mut filter.correlation, word.value.clone(), word),
         "since" => once(&mut filter.since, moment(word, now)?, word),
         "until" => once(&mut filter.until, moment(word, now)?, word),
@@ -185,6 +189,7 @@ fn example(key: &str) -> &'static str {
         "since" => "since:1h",
         "until" => "until:2026-11-22T03:05:00Z",
         "code" => "code:E006",
+        "cause" => "cause:llm.rate_limited",
         "correlation" => "correlation:abc",
         "priority" => "priority:high",
         _ => "status:failed since:1h",

@@ -99,6 +99,20 @@ pub const DISK_FLOOR_BYTES: u64 = 4 << 20;
 /// Gathering evidence for a diagnosis; the whole triage is promised within 2 s (AX-02), and judging and the way to the
 /// caller need some of it.
 pub const TRIAGE: Millis = Millis(1500);
+/// Runs that one bulk operation acts on; it says when there would have been more, and is asked for again.
+pub const BULK_ITEMS: u64 = 100_000;
+/// Runs of a bulk operation that are acted on at a time: enough to share commits, few enough to pause at once.
+pub const BULK_BATCH: u32 = 64;
+/// Runs that a preview counts before it says "at least".
+pub const PREVIEW_RUNS: u64 = 100_000;
+/// Ids that one bulk operation takes instead of a filter.
+pub const BULK_IDS: usize = 1000;
+/// Workers that a pack's runs may end in a row; then the pack is quarantined.
+pub const QUARANTINE_KILLS: usize = 3;
+/// Runs that statistics are made of, the newest that fit: more would keep a reader of the store for a second.
+pub const STATS_RUNS: u32 = 10_000;
+/// Journals that statistics of steps read.
+pub const STATS_JOURNALS: u32 = 500;
 /// Runs in one page of a list.
 pub const PAGE: u32 = 100;
 /// The largest page a caller may ask for.

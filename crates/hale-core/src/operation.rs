@@ -109,6 +109,9 @@ macro_rules! operations {
 const NO_RUN: &[StateName] = &[];
 const ACTIVE: &[StateName] =
     &[StateName::Pending, StateName::Initializing, StateName::Running, StateName::Completing];
+const ENDED: &[StateName] =
+    &[StateName::Completed, StateName::Failed, StateName::Timeout, StateName::Cancelled];
+const DEAD: &[StateName] = &[StateName::Failed, StateName::Timeout];
 const UNSUCCESSFUL: &[StateName] = &[StateName::Failed, StateName::Timeout, StateName::Cancelled];
 
 operations! {
@@ -118,6 +121,26 @@ operations! {
         "cancelled {target}", "Stop a run; its finished steps stay in the journal";
     RunsRetry "runs.retry" R1 UNSUCCESSFUL, Words("cancel the new run: hale runs cancel NEW"),
         "retried {target}", "Start a new run with the input of one that failed";
+    RunsReplay "runs.replay" R1 ENDED, Words("cancel the new run: hale runs cancel NEW"),
+        "replayed {target}", "Start a new run that keeps the first steps of one that ended";
+    DlqRedrive "dlq.redrive" R2 DEAD, By(DlqWithdraw),
+        "redrove {target}", "Run a dead letter's pack again with its input, and take the letter out";
+    DlqWithdraw "dlq.withdraw" R2 DEAD, By(DlqRedrive),
+        "withdrew the redrive of {target}", "Cancel the new run of a redrive and put the letter back";
+    DlqDiscard "dlq.discard" R3 DEAD, By(DlqRestore),
+        "discarded {target}", "Take a dead letter out without another try";
+    DlqRestore "dlq.restore" R1 DEAD, By(DlqDiscard),
+        "put back {target}", "Put a discarded dead letter back";
+    PacksQuarantine "packs.quarantine" R2 NO_RUN, By(PacksRelease),
+        "quarantined {target}", "Hold a pack whose runs ended their workers; done by hale itself";
+    PacksRelease "packs.release" R2 NO_RUN, Words("disable the pack: hale packs disable NAME"),
+        "released {target}", "Let a quarantined pack take its turns again";
+    OperationsPause "operations.pause" R1 NO_RUN, By(OperationsResume),
+        "paused {target}", "Let an operation over many runs rest where it stands";
+    OperationsResume "operations.resume" R1 NO_RUN, By(OperationsPause),
+        "resumed {target}", "Let a paused operation go on";
+    OperationsAbort "operations.abort" R2 NO_RUN, Words("take back what was done: hale operations undo OP"),
+        "aborted {target}", "End an operation where it stands; what was done stays done";
     RunsResolve "runs.resolve" R3 &[StateName::Running], Never,
         "resolved the parked step of {target}", "Say what became of a step that was in flight at a crash";
     ApprovalsApprove "approvals.approve" R3 &[StateName::Running], Never,

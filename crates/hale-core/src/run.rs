@@ -6,6 +6,7 @@
 mod apply;
 pub mod effect;
 pub mod event;
+pub mod profile;
 pub mod state;
 pub mod step;
 mod table;

@@ -12,7 +12,7 @@ use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::queue::Claim;
-use hale_core::run::{Effect, Event, Level, Line, Outcome, Record, Run, State};
+use hale_core::run::{Effect, Event, Level, Line, Outcome, Record, Run, State, StateName};
 use hale_store::{Claimed, Error, OpResult};
 use std::sync::Arc;
 
@@ -35,9 +35,15 @@ impl Desk {
                 self.forget(&moved.run);
                 self.answer_duplicate(reply, (moved.run.id, run));
             }
-            (Act::Accepted { reply, moved, .. }, _) => {
+            (Act::Accepted { reply, moved, .. }, OpResult::Full) => {
                 self.forget(&moved.run);
                 let _ = reply.send(Err(self.full()));
+            }
+            (Act::Accepted { reply, moved, .. }, _) => {
+                self.forget(&moved.run);
+                self.watchers.remove(&moved.run.id);
+                let message = "accept the run: what it follows has moved on in between";
+                let _ = reply.send(Err(Failure::new(Code::E011, "run.overtaken", "engine", message)));
             }
             (Act::Moved(moved), OpResult::Done | OpResult::Early) => self.moved(moved),
             (Act::Appended { reply, moved }, OpResult::Done) => {
@@ -67,6 +73,13 @@ impl Desk {
                 let _ = reply.send(Err(Failure::new(Code::E011, "store.conflict", "store", message)));
             }
             (Act::Silent, _) => {}
+            (Act::Quarantined { quarantine, value }, OpResult::Done) => self.quarantined(&quarantine, &value),
+            (Act::Quarantined { quarantine, .. }, other) => {
+                tracing::error!(
+                    pack = quarantine.pack,
+                    "pack not put in quarantine: the store answered {other:?}"
+                );
+            }
             (Act::Changed { reply, moved, retry, line }, other) => {
                 if let Some(line) = line {
                     self.stay_in_line(&line);
@@ -204,6 +217,9 @@ impl Desk {
             }
             Effect::Ended(_) => {
                 self.count_end(run);
+                if run.state.name() == StateName::Completed {
+                    self.acquit(&run.pack.name);
+                }
                 if let Some(watchers) = self.watchers.remove(&run.id) {
                     tell(watchers, &Ended { run: run.clone(), output });
                 }
@@ -230,9 +246,9 @@ impl Desk {
     fn overtaken(&mut self, reply: Reply<Run>, (moved, retry): (Moved, Option<Input>), answer: &OpResult) {
         self.reload(moved.run.id);
         match retry {
-            Some(Input::Change { run, change, by, tries, .. }) => {
+            Some(Input::Change { run, change, by, with, tries, .. }) => {
                 let now = self.now();
-                self.decide(Input::Change { run, change, by, tries, reply }, now);
+                self.decide(Input::Change { run, change, by, with, tries, reply }, now);
             }
             _ => {
                 let message =
@@ -266,7 +282,11 @@ impl Desk {
                 }
                 Act::Changed { reply, .. } => drop(reply.send(Err(failure.clone()))),
                 Act::Written { reply } => drop(reply.send(Err(failure.clone()))),
-                Act::Moved(_) | Act::Claimed { .. } | Act::Ripened | Act::Silent => {}
+                Act::Moved(_)
+                | Act::Claimed { .. }
+                | Act::Quarantined { .. }
+                | Act::Ripened
+                | Act::Silent => {}
             }
         }
         let now = self.now();

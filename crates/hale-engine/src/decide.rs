@@ -5,7 +5,9 @@
 
 use crate::adopt::Delegating;
 use crate::desk::{Act, Desk, Look, Moved, WorkerLook, WorkerState, advance, update_of};
-use crate::input::{Append, Caller, Change, Ended, Hello, Input, Receipt, Refusal, Reply, Resolve};
+use crate::input::{
+    Append, Caller, Change, Ended, Hello, Input, Receipt, Refusal, Reply, Resolve, With, together,
+};
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
@@ -23,15 +25,16 @@ const CHANGE_TRIES: u32 = 5;
 impl Desk {
     pub(crate) fn decide(&mut self, input: Input, now: Timestamp) {
         match input {
-            Input::Submit { order, input, idempotency, reply, ended } => {
+            Input::Submit { order, input, idempotency, with, reply, ended } => {
                 if let Some(ended) = ended {
                     self.watchers.entry(order.id).or_default().push(ended);
                 }
-                self.submit(*order, (input, idempotency), reply, now);
+                self.submit(*order, (input, idempotency, with), reply, now);
             }
             Input::Watch { run, ended } => self.watchers.entry(run).or_default().push(ended),
-            Input::Change { run, change, by, tries, reply } => {
-                self.change(Changing { run, change, by, tries }, reply, now);
+            Input::Released { pack } => self.released(&pack),
+            Input::Change { run, change, by, with, tries, reply } => {
+                self.change(Changing { run, change, by, with, tries }, reply, now);
             }
             Input::Append { worker, append, reply } => self.append(worker, append, reply, now),
             Input::Join { hello, orders, reply } => self.join(hello, orders, reply, now),
@@ -64,7 +67,7 @@ impl Desk {
     fn submit(
         &mut self,
         order: Order,
-        (input, idempotency): (Arc<str>, Option<Idempotency>),
+        (input, idempotency, with): (Arc<str>, Option<Idempotency>, With),
         reply: Reply<Receipt>,
         now: Timestamp,
     ) {
@@ -91,6 +94,13 @@ impl Desk {
             effects,
             output: None,
         };
+        if let Some((from, steps)) = with.fork
+            && let Err(refused) = moved.add(Event::Forked { from, steps }, now)
+        {
+            self.watchers.remove(&moved.run.id);
+            let failure = Failure::new(Code::E011, "run.conflict", "engine", "keep the steps of another run");
+            return drop(reply.send(Err(failure.caused_by(&refused))));
+        }
         let line = Line::of(&moved.run);
         match self.idle_worker(&line.queue) {
             _ if moved.run.is_delayed(now) => self.ripening.expect(moved.run.due.unwrap_or(now)),
@@ -107,7 +117,8 @@ impl Desk {
             output: None,
             idempotency,
         };
-        self.push(Op::Insert(Box::new(insert)), Act::Accepted { reply, moved, input });
+        let op = together(with.ops, Op::Insert(Box::new(insert)));
+        self.push(op, Act::Accepted { reply, moved, input });
     }
 
     fn may_be_born(&mut self, line: &Line, now: Timestamp) -> bool {
@@ -225,7 +236,8 @@ impl Desk {
                 if let Some(line) = &line {
                     self.leave_line(line);
                 }
-                self.push(op, Act::Changed { reply, moved, retry: order.again(), line });
+                let retry = order.again();
+                self.push(together(order.with, op), Act::Changed { reply, moved, retry, line });
             }
             Err(refused) => {
                 let message = format!("{} run {}: it is {}", order.change.verb(), run.id, refused.state);
@@ -310,7 +322,9 @@ impl Desk {
 
     fn leave(&mut self, id: WorkerId, why: &str, now: Timestamp) {
         let Some(worker) = self.workers.remove(&id) else { return };
-        for run in self.held_by(id) {
+        let held = self.held_by(id);
+        self.blame(&worker.row, (&held, why), now);
+        for run in held {
             self.lose(&run, why, now);
         }
         self.push(Op::Worker(ended(worker, why, now)), Act::Silent);
@@ -453,6 +467,7 @@ struct Changing {
     run: RunId,
     change: Change,
     by: Arc<str>,
+    with: Vec<Op>,
     tries: u32,
 }
 
@@ -461,7 +476,8 @@ impl Changing {
     fn again(&self) -> Option<Input> {
         let (reply, _) = oneshot::channel();
         let (run, change, by, tries) = (self.run, self.change.clone(), self.by.clone(), self.tries + 1);
-        (self.tries < CHANGE_TRIES).then_some(Input::Change { run, change, by, tries, reply })
+        let with = self.with.clone();
+        (self.tries < CHANGE_TRIES).then_some(Input::Change { run, change, by, with, tries, reply })
     }
 }
 

@@ -7,6 +7,7 @@ use crate::gates::Gates;
 use crate::input::{Ended, Input, Reply};
 use crate::lines::{Flows, Ripening};
 use crate::live::Hub;
+use crate::quarantine::{Blamed, Quarantine};
 use crate::registry::Registry;
 use crate::settings::{Config, Settings};
 use crate::worker::{Order, Orders};
@@ -97,6 +98,7 @@ pub(crate) enum Act {
     Claimed { worker: WorkerId, n: u32, claim: hale_core::queue::Claim },
     Ripened,
     Written { reply: Reply<()> },
+    Quarantined { quarantine: Box<Quarantine>, value: String },
     Silent,
 }
 
@@ -107,6 +109,20 @@ pub(crate) struct Moved {
     pub records: Vec<Record>,
     pub effects: Vec<Effect>,
     pub output: Option<Arc<str>>,
+}
+
+impl Moved {
+    /// Moves the run on by one event more, before it is stored.
+    ///
+    /// # Errors
+    /// The pair that the table refuses; then nothing has changed.
+    pub(crate) fn add(&mut self, event: Event, now: Timestamp) -> Result<(), hale_core::run::Refused> {
+        let next = advance(&self.run, vec![event], now)?;
+        self.run = next.run;
+        self.records.extend(next.records);
+        self.effects.extend(next.effects);
+        Ok(())
+    }
 }
 
 /// Decisions that are not durable yet; `acts[i]` follows `ops[i]`.
@@ -128,6 +144,8 @@ pub(crate) struct Desk {
     pub workers: BTreeMap<WorkerId, WorkerState>,
     pub timers: BTreeSet<(Timestamp, RunId)>,
     pub watchers: HashMap<RunId, Vec<oneshot::Sender<Ended>>>,
+    /// Deaths of workers that packs are blamed for.
+    pub blamed: Blamed,
     pub next: Batch,
     /// A batch is handed over and not answered.
     pub flying: bool,

@@ -1,15 +1,20 @@
 //! The engine's handle: what the doors may ask of it. Cheap to clone.
 //!
 //! Every call that changes something returns after its commit. Errors are [`Failure`]s with a code.
-//! Read next: [`runs`], [`approvals`], [`packs`], [`workers`], [`operate`].
+//! Read next: [`runs`], [`queues`], [`letters`], [`bulk`], [`packs`], [`workers`], [`operate`].
 
 pub mod approvals;
-pub mod operate;
+pub mod bulk;
 pub mod clear;
+pub mod letters;
+pub mod operate;
 pub mod packs;
+pub mod quarantine;
 pub mod queues;
+pub mod replay;
 pub mod runs;
 pub mod schedules;
+pub mod stats;
 pub mod workers;
 
 use crate::clock::Clock;
@@ -60,6 +65,10 @@ pub(crate) struct Inner {
     pub keys: ArcSwap<BTreeMap<KeyId, KeyRow>>,
     pub started_at: Timestamp,
     pub probes: Probes,
+    /// An operation over many runs has something to do.
+    pub bulk_wake: tokio::sync::Notify,
+    /// One of them has ended.
+    pub bulk_ended: tokio::sync::Notify,
     pub embedded: std::sync::Mutex<Option<(WorkerId, CancellationToken)>>,
     pub stop: CancellationToken,
     /// Schedules changed.
@@ -97,6 +106,8 @@ impl Engine {
             mailboxes: workers::Mailboxes::default(),
             keys: ArcSwap::from_pointee(keys.into_iter().map(|key| (key.id, key)).collect()),
             probes: Probes::default(),
+            bulk_wake: tokio::sync::Notify::new(),
+            bulk_ended: tokio::sync::Notify::new(),
             embedded: std::sync::Mutex::default(),
             stop,
             schedules_changed: tokio::sync::Notify::new(),
@@ -106,6 +117,7 @@ impl Engine {
         engine.start_embedded(engine.0.config.embedded_slots).await?;
         engine.start_probes(recorder);
         crate::tasks::spawn("schedules", crate::schedules::follow(engine.clone()));
+        crate::tasks::spawn("bulk", crate::bulk::work(engine.clone()));
         if let Some(dir) = engine.0.config.packs.clone() {
             crate::registry::watch::watch(engine.clone(), dir, engine.0.stop.clone()).await;
         }
@@ -282,6 +294,7 @@ fn desk(
         workers: BTreeMap::new(),
         timers: Default::default(),
         watchers: Default::default(),
+        blamed: Default::default(),
         next: Batch::default(),
         flying: false,
         closed: false,

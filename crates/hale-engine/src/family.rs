@@ -58,7 +58,8 @@ impl Desk {
         let (reply, _) = oneshot::channel();
         let change = Change::Cancel { reason: Some(reason) };
         let now = self.now();
-        self.decide(Input::Change { run: child, change, by: Arc::from("engine"), tries: 0, reply }, now);
+        let (by, with) = (Arc::from("engine"), Vec::new());
+        self.decide(Input::Change { run: child, change, by, with, tries: 0, reply }, now);
     }
 
     /// Children that ended while nobody could hear it: their parents hear of it now.

@@ -6,11 +6,10 @@
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
-use hale_core::run::{Event, Order, Run, Trigger};
+use hale_core::run::{Event, Order, Run, Step, Trigger};
 use hale_core::time::Timestamp;
 use hale_store::{Idempotency, Op};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -75,13 +74,28 @@ pub enum Resolve {
     Fail,
 }
 
-/// What a bulk operation did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Bulk {
-    pub matched: u64,
-    pub changed: u64,
-    /// Left alone, with the reason; at most 100.
-    pub left: BTreeMap<RunId, String>,
+/// Whether dead letters that were decided about are meant too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolved {
+    Too,
+    Not,
+}
+
+/// What is committed together with a new run, or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct With {
+    pub ops: Vec<Op>,
+    /// The run begins with these steps of another one.
+    pub fork: Option<(RunId, Vec<Step>)>,
+}
+
+/// `op` with what belongs to it, as one op.
+pub(crate) fn together(mut ops: Vec<Op>, op: Op) -> Op {
+    if ops.is_empty() {
+        return op;
+    }
+    ops.push(op);
+    Op::Together(ops)
 }
 
 /// A run that has ended, with its output.
@@ -183,13 +197,16 @@ pub enum Input {
         order: Box<Order>,
         input: Arc<str>,
         idempotency: Option<Idempotency>,
+        with: With,
         reply: Reply<Receipt>,
         ended: Option<oneshot::Sender<Ended>>,
     },
     /// Wants to hear of the run's end.
     Watch { run: RunId, ended: oneshot::Sender<Ended> },
-    /// An operator changes one run.
-    Change { run: RunId, change: Change, by: Arc<str>, tries: u32, reply: Reply<Run> },
+    /// An operator changes one run; `with` is committed together with the change, or neither is.
+    Change { run: RunId, change: Change, by: Arc<str>, with: Vec<Op>, tries: u32, reply: Reply<Run> },
+    /// A pack was let out of quarantine.
+    Released { pack: Arc<str> },
     /// A worker writes.
     Append { worker: WorkerId, append: Append, reply: oneshot::Sender<Result<(), Refusal>> },
     /// A worker joins; its orders go into `orders`.

@@ -7,6 +7,7 @@
 
 mod act;
 mod adopt;
+pub mod bulk;
 mod claims;
 pub mod clock;
 pub mod consent;
@@ -21,6 +22,7 @@ pub mod health;
 pub mod input;
 mod lines;
 pub mod live;
+pub mod quarantine;
 pub mod recorder;
 pub mod registry;
 pub mod remedy;
@@ -35,5 +37,5 @@ pub use clock::Clock;
 pub use desk::WorkerLook;
 pub use consent::{Decision, Word};
 pub use facade::{Engine, Parts};
-pub use input::{Bulk, Caller, DryRun, Receipt, Resolve, Submit};
+pub use input::{Caller, DryRun, Receipt, Resolve, Submit};
 pub use settings::Config;

@@ -7,6 +7,7 @@
 pub mod deeds;
 
 use crate::facade::Engine;
+use crate::facade::bulk::BulkLook;
 use crate::input::{Caller, DryRun};
 use deeds::{Kept, Plan, Purpose};
 use hale_core::code::Code;
@@ -15,7 +16,7 @@ use hale_core::id::{OperationId, RunId};
 use hale_core::time::Millis;
 use hale_playbooks::finding::{Finding, Fix, Readiness};
 use hale_playbooks::playbook::{Verb, Verify};
-use hale_store::{AuditRow, Phase};
+use hale_store::{AuditRow, ItemState, Phase};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -150,6 +151,9 @@ impl Engine {
     /// # Errors
     /// E010 for an unknown operation, E011 when it has no way back or was taken back already.
     pub async fn undo(&self, id: OperationId, caller: &Caller) -> Result<Fixed, Failure> {
+        if let Ok(look) = self.bulk(id).await {
+            return self.undo_many(&look, caller).await;
+        }
         let rows = self.operation(id).await?;
         let Some(row) = rows.iter().find(|row| row.phase == Phase::Intent) else {
             let message = format!("find operation {id}");
@@ -217,6 +221,29 @@ fn undone(newest_first: &[AuditRow]) -> BTreeMap<OperationId, OperationId> {
         }
     }
     undone
+}
+
+impl Engine {
+    /// An operation over many runs is taken back by another one, which works in the background.
+    async fn undo_many(&self, look: &BulkLook, caller: &Caller) -> Result<Fixed, Failure> {
+        let done = look.counts.by_state.get(&ItemState::Done).copied().unwrap_or(0);
+        let back = self.bulk_undo(look, caller).await?;
+        Ok(Fixed {
+            cause: String::new(),
+            fix: format!("undo {}", look.row.kind),
+            risk: "R2".to_owned(),
+            dry_run: DryRun::No,
+            effects: vec![format!(
+                "{} of {done} runs; watch it: hale operations watch {}",
+                back.row.kind, back.row.id
+            )],
+            outcome: "changed",
+            verified: "not run",
+            verify_detail: String::new(),
+            operation: Some(back.row.id),
+            undo: None,
+        })
+    }
 }
 
 fn nothing(order: &FixOrder) -> Fixed {

@@ -8,6 +8,7 @@
 
 pub mod backup;
 pub mod blobs;
+pub mod bulk;
 mod claim;
 pub mod disk;
 pub mod error;
@@ -20,11 +21,12 @@ pub mod store;
 pub mod verify;
 
 pub use blobs::{Blobs, FsBlobs, Hash, MemoryBlobs};
+pub use bulk::{BulkCounts, BulkItem, BulkReason, BulkRow, BulkState, ItemFilter, ItemState};
 pub use disk::{Disk, OsDisk};
 pub use error::Error;
 pub use folder::Folder;
 pub use memory::Memory;
-pub use op::{Claimed, Idempotency, Insert, Line, Op, OpResult, Update};
+pub use op::{Claimed, Gathered, Idempotency, Insert, Line, Op, OpResult, Update};
 pub use row::{
     AuditFilter, AuditRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed, KeyRow, ListFilter,
     PackHead, PackRow, Page, Phase, Pruned, QueueRow, Space, StoredRun, WorkerKind, WorkerRow,

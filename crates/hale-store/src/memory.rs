@@ -4,16 +4,17 @@
 //! Tests of other rooms use it where durability is not the matter.
 //! Read next: `memory/write.rs`, what each op does.
 
+mod bulk;
 mod write;
 
 use crate::blobs::{Blobs, MemoryBlobs};
 use crate::row::{error_code, holds_text};
 use crate::{
-    AuditFilter, AuditRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed, Error, Hash, KeyRow,
-    Line, ListFilter, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun,
-    WorkerRow,
+    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow,
+    Delayed, Error, Hash, ItemFilter, KeyRow, Line, ListFilter, Op, OpResult, PackHead, PackRow, Page,
+    Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
 };
-use hale_core::id::{KeyId, RunId, WorkerId};
+use hale_core::id::{KeyId, OperationId, RunId, WorkerId};
 use hale_core::port::Boxed;
 use hale_core::run::event::Artifact;
 use hale_core::run::{Record, Run, State, StateName};
@@ -41,6 +42,7 @@ struct Kept {
     audit: Vec<AuditRow>,
     /// In the order of their deaths, each once.
     dead: Vec<DeadRow>,
+    bulks: BTreeMap<OperationId, bulk::KeptBulk>,
 }
 
 #[derive(Clone)]
@@ -96,6 +98,7 @@ impl KeptRun {
             && filter.until.is_none_or(|until| minted < until)
             && filter.error_code.is_none_or(|code| error_code(run) == Some(code))
             && filter.correlation.as_ref().is_none_or(|text| run.correlation.as_ref() == text)
+            && filter.beside(run)
             && filter
                 .text
                 .as_ref()
@@ -233,6 +236,34 @@ impl Store for Memory {
         let mut groups: Vec<DeadGroup> = groups.into_values().collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.count));
         Ok(groups)
+    }
+
+    fn dead_letter(&self, run: RunId) -> Result<Option<DeadRow>, Error> {
+        Ok(self.kept().dead.iter().find(|row| row.run == run).cloned())
+    }
+
+    fn bulk(&self, id: OperationId) -> Result<Option<BulkRow>, Error> {
+        Ok(self.kept().bulks.get(&id).map(|bulk| bulk.row.clone()))
+    }
+
+    fn bulks(&self, limit: u32) -> Result<Vec<BulkRow>, Error> {
+        Ok(self.kept().bulk_rows().rev().take(limit as usize).cloned().collect())
+    }
+
+    fn bulks_open(&self) -> Result<Vec<BulkRow>, Error> {
+        Ok(self.kept().bulk_rows().filter(|row| !row.state.is_over()).cloned().collect())
+    }
+
+    fn bulks_of(&self, run: RunId) -> Result<Vec<BulkRow>, Error> {
+        Ok(self.kept().bulks_of(run))
+    }
+
+    fn bulk_items(&self, id: OperationId, filter: ItemFilter, limit: u32) -> Result<Vec<BulkItem>, Error> {
+        Ok(self.kept().bulk_items(id, filter, limit))
+    }
+
+    fn bulk_counts(&self, id: OperationId) -> Result<BulkCounts, Error> {
+        Ok(self.kept().bulk_counts(id))
     }
 
     fn counts(&self, since: Timestamp) -> Result<Counts, Error> {

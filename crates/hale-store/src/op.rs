@@ -5,12 +5,13 @@
 //! Read next: [`crate::row`], what can be read.
 
 use crate::row::{AuditRow, KeyRow, PackRow, WorkerRow};
-use crate::{Error, Hash};
-use hale_core::id::{RunId, WorkerId};
+use crate::{BulkRow, BulkState, Error, Hash, ItemState};
+use hale_core::id::{OperationId, RunId, WorkerId};
 pub use hale_core::queue::Line;
 use hale_core::run::event::Artifact;
 use hale_core::run::{Effect, Event, Record, Run};
 use hale_core::time::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +28,8 @@ pub enum Op {
     Claim { from: Line, n: u32, worker: WorkerId, at: Timestamp },
     /// Lets delayed runs whose time has come wait for their turn, at most `n`. Answers `Ripened`.
     Ripen { n: u32, at: Timestamp },
-    /// What became of a dead letter; none puts it back. `Conflict` when there is no such letter.
+    /// What became of a dead letter that waits; none puts back one that does not. `Conflict` when there is no such
+    /// letter, or it is otherwise already.
     DeadResolve { run: RunId, resolution: Option<String>, by: String, at: Timestamp },
     /// A worker as it now is: the whole row.
     Worker(WorkerRow),
@@ -48,6 +50,17 @@ pub enum Op {
     Audit(Box<AuditRow>),
     /// An API key as it now is: the whole row.
     KeyPut(Box<KeyRow>),
+    /// Ops that belong together: each is `Done`, or nothing of any is done and the first other answer is the answer.
+    Together(Vec<Op>),
+    /// A new operation over many runs. `Conflict` when the id is known, or when another one takes the same operation
+    /// back.
+    BulkPut(Box<BulkRow>),
+    /// More runs for an operation. `Conflict` unless it runs and is not gathered yet.
+    BulkGather(Box<Gathered>),
+    /// `Conflict` unless the operation is in one of the states `from`.
+    BulkMove { bulk: OperationId, from: Vec<BulkState>, to: BulkState, at: Timestamp },
+    /// What came of one run of an operation. `Conflict` unless the item waits.
+    BulkItem { bulk: OperationId, run: RunId, state: ItemState, detail: String },
 }
 
 /// Unfinished runs of one pack that are looked at before one of its versions is forgotten: some milliseconds of the
@@ -64,6 +77,17 @@ pub struct Insert {
     /// JSON text, for a run that is born ended.
     pub output: Option<Arc<str>>,
     pub idempotency: Option<Idempotency>,
+}
+
+/// Runs that an operation over many is to act on, and how far the gathering has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gathered {
+    pub bulk: OperationId,
+    /// Each becomes an item, once.
+    pub runs: Vec<RunId>,
+    pub excluded: BTreeMap<String, u64>,
+    pub cursor: Option<String>,
+    pub gathered: bool,
 }
 
 /// A promise to answer the same request with the same run.
@@ -142,6 +166,7 @@ impl Op {
                 hashes(named(&update.records, &update.artifacts))?;
                 dense(&child.run, 0, &child.records)
             }
+            Op::Together(ops) => ops.iter().try_for_each(Op::check),
             _ => Ok(()),
         }
     }

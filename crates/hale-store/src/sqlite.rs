@@ -7,6 +7,7 @@
 //! Read next: `sqlite/writer.rs`, the loop; `sqlite/schema.rs`, the tables.
 
 mod ballast;
+mod bulk;
 mod claim;
 mod counters;
 mod list;
@@ -29,11 +30,11 @@ pub(crate) use rows::{SLOT_INPUT, SLOT_OUTPUT, slot};
 use self::open::Readers;
 use crate::blobs::{Blobs, FsBlobs};
 use crate::{
-    AuditFilter, AuditRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed, Error, Folder, KeyRow,
-    Line, ListFilter, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun,
-    WorkerRow,
+    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow,
+    Delayed, Error, Folder, ItemFilter, KeyRow, Line, ListFilter, Op, OpResult, PackHead, PackRow, Page,
+    Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
 };
-use hale_core::id::RunId;
+use hale_core::id::{OperationId, RunId};
 use hale_core::port::Boxed;
 use hale_core::run::{Record, Run};
 use hale_core::time::Timestamp;
@@ -185,6 +186,34 @@ impl Store for Sqlite {
 
     fn dead_groups(&self) -> Result<Vec<DeadGroup>, Error> {
         self.readers.with(waiting::dead_groups)
+    }
+
+    fn dead_letter(&self, run: RunId) -> Result<Option<DeadRow>, Error> {
+        self.readers.with(|conn| waiting::dead_letter(conn, run))
+    }
+
+    fn bulk(&self, id: OperationId) -> Result<Option<BulkRow>, Error> {
+        self.readers.with(|conn| bulk::one(conn, id))
+    }
+
+    fn bulks(&self, limit: u32) -> Result<Vec<BulkRow>, Error> {
+        self.readers.with(|conn| bulk::newest(conn, limit))
+    }
+
+    fn bulks_open(&self) -> Result<Vec<BulkRow>, Error> {
+        self.readers.with(bulk::open)
+    }
+
+    fn bulks_of(&self, run: RunId) -> Result<Vec<BulkRow>, Error> {
+        self.readers.with(|conn| bulk::of_run(conn, run))
+    }
+
+    fn bulk_items(&self, id: OperationId, filter: ItemFilter, limit: u32) -> Result<Vec<BulkItem>, Error> {
+        self.readers.with(|conn| bulk::items(conn, id, (filter, limit)))
+    }
+
+    fn bulk_counts(&self, id: OperationId) -> Result<BulkCounts, Error> {
+        self.readers.with(|conn| bulk::counts(conn, id))
     }
 
     fn counts(&self, since: Timestamp) -> Result<Counts, Error> {

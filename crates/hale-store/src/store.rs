@@ -7,10 +7,11 @@
 //! Read next: [`crate::op`].
 
 use crate::{
-    AuditFilter, AuditRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed, Error, KeyRow,
-    ListFilter, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow, Space, StoredRun, WorkerRow,
+    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow,
+    Delayed, Error, ItemFilter, KeyRow, ListFilter, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow,
+    Space, StoredRun, WorkerRow,
 };
-use hale_core::id::RunId;
+use hale_core::id::{OperationId, RunId};
 use hale_core::port::Boxed;
 use hale_core::queue::Line;
 use hale_core::run::{Record, Run};
@@ -42,6 +43,20 @@ pub trait Store: Send + Sync {
     fn dead(&self, filter: &DeadFilter, limit: u32) -> Result<Vec<DeadRow>, Error>;
     /// Waiting dead letters by cause, the most frequent first.
     fn dead_groups(&self) -> Result<Vec<DeadGroup>, Error>;
+    /// One dead letter, waiting or not.
+    fn dead_letter(&self, run: RunId) -> Result<Option<DeadRow>, Error>;
+    /// One operation over many runs.
+    fn bulk(&self, id: OperationId) -> Result<Option<BulkRow>, Error>;
+    /// Operations over many runs, newest first.
+    fn bulks(&self, limit: u32) -> Result<Vec<BulkRow>, Error>;
+    /// Those that are running or paused, oldest first.
+    fn bulks_open(&self) -> Result<Vec<BulkRow>, Error>;
+    /// Those that a run is an item of, newest first.
+    fn bulks_of(&self, run: RunId) -> Result<Vec<BulkRow>, Error>;
+    /// Items in their order.
+    fn bulk_items(&self, id: OperationId, filter: ItemFilter, limit: u32) -> Result<Vec<BulkItem>, Error>;
+    /// How far it has come, from one part of an index.
+    fn bulk_counts(&self, id: OperationId) -> Result<BulkCounts, Error>;
     /// Runs by state now, and runs that ended since a moment.
     fn counts(&self, since: Timestamp) -> Result<Counts, Error>;
 

@@ -14,6 +14,7 @@ pub mod completions;
 pub mod config;
 pub mod ctx;
 pub mod demo;
+pub mod dlq;
 pub mod doctor;
 pub mod down;
 pub mod explain;
@@ -21,6 +22,7 @@ pub mod following;
 pub mod keys;
 pub mod lab;
 pub mod logs;
+pub mod many;
 pub mod operations;
 pub mod packs;
 pub mod queues;
@@ -107,6 +109,8 @@ enum Command {
     Run(run::Args),
     #[command(subcommand)]
     Runs(runs::Verb),
+    #[command(subcommand)]
+    Dlq(dlq::Verb),
     Why(why::Args),
     Doctor(doctor::Args),
     Explain(explain::Args),
@@ -203,6 +207,7 @@ impl Command {
             Command::Down(args) => down::run(args, ctx).await,
             Command::Run(args) => run::run(args, ctx).await,
             Command::Runs(verb) => verb.run(ctx).await,
+            Command::Dlq(verb) => verb.run(ctx).await,
             Command::Why(args) => why::run(args, ctx).await,
             Command::Doctor(args) => doctor::run(args, ctx).await,
             Command::Status(args) => status::run(args, ctx).await,

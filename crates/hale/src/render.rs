@@ -6,7 +6,10 @@
 //! Read next: [`screen`], then [`run`].
 
 pub mod approval;
+pub mod bulk;
+pub mod compare;
 pub mod diagnosis;
+pub mod dlq;
 pub mod error;
 pub mod live;
 pub mod pack;
@@ -15,6 +18,8 @@ pub mod queues;
 pub mod run;
 pub mod schedules;
 pub mod screen;
+pub mod states;
+pub mod stats;
 pub mod status;
 pub mod step;
 pub mod table;

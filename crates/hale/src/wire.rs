@@ -3,10 +3,13 @@
 //! Spans are milliseconds with the unit in the name, moments are RFC 3339. Every document names its schema.
 //! Read next: [`crate::http`], which fills them.
 
+pub mod bulk;
 pub mod capability;
 pub mod queues;
 pub mod schedules;
 pub mod waits;
+pub mod dlq;
+pub mod stats;
 
 use hale_core::failure::Failure;
 use hale_core::run::event::{Artifact, Record};
@@ -148,30 +151,6 @@ pub enum LiveEvent {
 pub struct CancelRun {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-}
-
-/// `POST /api/v1/runs/cancel`: all runs that match. An empty filter is refused unless `all`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CancelMany {
-    pub filter: String,
-    #[serde(default)]
-    pub all: bool,
-    #[serde(default)]
-    pub dry_run: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// What a bulk operation did or would do.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct BulkReport {
-    pub schema: String,
-    pub dry_run: bool,
-    pub matched: u64,
-    pub changed: u64,
-    /// Ids with the reason for which they were left alone, at most 100.
-    pub left: BTreeMap<String, String>,
 }
 
 /// `POST /api/v1/runs/{id}/retry`: a new run of the same pack version; `input` replaces the old input.

@@ -6,7 +6,7 @@ use super::{Engine, chance};
 use crate::facade::runs::blocking;
 use crate::input::{Caller, Input};
 use hale_core::failure::Failure;
-use hale_core::id::{KeyId, OperationId};
+use hale_core::id::{KeyId, OperationId, RunId};
 use hale_store::{AuditFilter, AuditRow, KeyRow, Op, Phase};
 use std::collections::BTreeMap;
 
@@ -53,7 +53,12 @@ impl Engine {
         Ok(id)
     }
 
-    fn audit_row(&self, id: OperationId, deed: &Deed, (caller, phase): (&Caller, Phase)) -> AuditRow {
+    pub(crate) fn audit_row(
+        &self,
+        id: OperationId,
+        deed: &Deed,
+        (caller, phase): (&Caller, Phase),
+    ) -> AuditRow {
         AuditRow {
             id,
             at: self.now(),
@@ -110,6 +115,24 @@ impl Engine {
     pub async fn operations(&self, limit: u32) -> Result<Vec<AuditRow>, Failure> {
         let store = self.0.store.clone();
         blocking(move || store.audit(&AuditFilter::default(), limit)).await
+    }
+
+    /// What was done to one run, alone or as one of many, newest first.
+    ///
+    /// # Errors
+    /// What the store could not read.
+    pub async fn operations_of(&self, run: RunId, limit: u32) -> Result<Vec<AuditRow>, Failure> {
+        let store = self.0.store.clone();
+        blocking(move || {
+            let target = AuditFilter { target: Some(run.to_string()), ..AuditFilter::default() };
+            let mut rows = store.audit(&target, limit)?;
+            for bulk in store.bulks_of(run)? {
+                rows.extend(store.audit(&AuditFilter { id: Some(bulk.id), ..AuditFilter::default() }, 2)?);
+            }
+            rows.sort_by_key(|row| std::cmp::Reverse((row.at, row.id, row.phase)));
+            Ok(rows)
+        })
+        .await
     }
 
     /// Both halves of one operation.

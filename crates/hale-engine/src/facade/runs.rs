@@ -1,10 +1,10 @@
-//! Runs: submit, look, watch, cancel, retry.
+//! Runs: submit, look, watch, cancel, retry; many at a time are the matter of [`super::bulk`].
 //!
 //! Read next: [`crate::input`].
 
 use super::{Engine, chance};
 use crate::decide::no_run;
-use crate::input::{Bulk, Caller, Change, DryRun, Ended, Input, Receipt, Resolve, Submit};
+use crate::input::{Caller, Change, Ended, Input, Receipt, Resolve, Submit, With};
 use crate::live::Live;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
@@ -15,13 +15,10 @@ use hale_core::pack::Manifest;
 use hale_core::queue::key_of;
 use hale_core::run::{DEFAULT_QUEUE, Order, Record, Run, Trigger};
 use hale_core::time::{Millis, Timestamp};
-use hale_store::{Cursor, Idempotency, ListFilter, Page, StoredRun};
+use hale_store::{Cursor, Idempotency, ListFilter, Op, Page, StoredRun};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, oneshot};
-
-/// Runs that one bulk operation may change; more is asked for again.
-const BULK_MAX: usize = 10_000;
 
 impl Engine {
     /// Accepts a run: the answer comes when it is durable.
@@ -29,7 +26,24 @@ impl Engine {
     /// # Errors
     /// E001, E002, E004, E011 for what was asked; E014 when the server cannot take it now.
     pub async fn submit(&self, submit: Submit, caller: &Caller) -> Result<Receipt, Failure> {
-        self.accept(submit, caller, None).await
+        self.accept(submit, (self.new_run_id(), With::default(), None), caller).await
+    }
+
+    /// As [`Engine::submit`], under this id and in one commit with what belongs to it.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`], and E011 when what belongs to it was refused.
+    pub(crate) async fn submit_with(
+        &self,
+        submit: Submit,
+        (id, with): (RunId, With),
+        caller: &Caller,
+    ) -> Result<Receipt, Failure> {
+        self.accept(submit, (id, with, None), caller).await
+    }
+
+    pub(crate) fn new_run_id(&self) -> RunId {
+        RunId::mint(self.now(), chance())
     }
 
     /// As [`Engine::submit`], and waits for the end, at most `at_most`.
@@ -43,7 +57,7 @@ impl Engine {
         at_most: Duration,
     ) -> Result<(Receipt, Option<Ended>), Failure> {
         let (tx, rx) = oneshot::channel();
-        let receipt = self.accept(submit, caller, Some(tx)).await?;
+        let receipt = self.accept(submit, (self.new_run_id(), With::default(), Some(tx)), caller).await?;
         let ended = tokio::time::timeout(at_most, rx).await.ok().and_then(Result::ok);
         Ok((receipt, ended))
     }
@@ -51,10 +65,11 @@ impl Engine {
     async fn accept(
         &self,
         submit: Submit,
+        (id, with, ended): (RunId, With, Option<oneshot::Sender<Ended>>),
         caller: &Caller,
-        ended: Option<oneshot::Sender<Ended>>,
     ) -> Result<Receipt, Failure> {
         let manifest = self.0.registry.resolve(&submit.pack, submit.version.as_deref())?;
+        self.0.settings.admits(&manifest.name)?;
         let idempotency = self.idempotency(&submit, caller);
         let digest = idempotency.as_ref().map(|idempotency| idempotency.digest);
         let input = manifest.check_input(&submit.input).map_err(|error| {
@@ -70,8 +85,9 @@ impl Engine {
             );
             return Err(Failure::new(Code::E004, "run.input_too_large", "engine", message));
         }
-        let order = Box::new(self.order(&submit, (&manifest, caller))?);
-        let receipt = self.ask(|reply| Input::Submit { order, input, idempotency, reply, ended }).await?;
+        let order = Box::new(Order { id, ..self.order(&submit, (&manifest, caller))? });
+        let receipt =
+            self.ask(|reply| Input::Submit { order, input, idempotency, with, reply, ended }).await?;
         if receipt.duplicate {
             self.same_request(&receipt.run, (&submit, digest))?;
         }
@@ -86,7 +102,7 @@ impl Engine {
             return Err(Failure::new(Code::E002, "run.invalid_timeout", "engine", message));
         }
         Ok(Order {
-            id: RunId::mint(self.now(), chance()),
+            id: self.new_run_id(),
             pack: manifest.pack_ref(),
             queue: manifest.queue.as_deref().unwrap_or(DEFAULT_QUEUE).into(),
             key: key_of(caller.tenant.as_deref(), &manifest.name),
@@ -230,10 +246,20 @@ impl Engine {
     /// # Errors
     /// E010, or E011 when it has ended.
     pub async fn cancel(&self, id: RunId, reason: Option<String>, caller: &Caller) -> Result<Run, Failure> {
-        let (change, by) = (Change::Cancel { reason: reason.clone() }, caller.actor.clone());
-        let run = self.ask(|reply| Input::Change { run: id, change, by, tries: 0, reply }).await?;
+        let run = self.cancel_with((id, reason.clone()), Vec::new(), caller).await?;
         self.note("runs.cancel", &id.to_string(), caller, reason.as_deref().unwrap_or("")).await;
         Ok(run)
+    }
+
+    /// Cancels a run in one commit with what belongs to it.
+    pub(crate) async fn cancel_with(
+        &self,
+        (run, reason): (RunId, Option<String>),
+        with: Vec<Op>,
+        caller: &Caller,
+    ) -> Result<Run, Failure> {
+        let (change, by) = (Change::Cancel { reason }, caller.actor.clone());
+        self.ask(|reply| Input::Change { run, change, by, with, tries: 0, reply }).await
     }
 
     /// Says what became of a parked step.
@@ -242,7 +268,8 @@ impl Engine {
     /// E010, or E011 when the run waits for no decision.
     pub async fn resolve(&self, id: RunId, how: Resolve, caller: &Caller) -> Result<Run, Failure> {
         let (change, by) = (Change::Resolve(how), caller.actor.clone());
-        let run = self.ask(|reply| Input::Change { run: id, change, by, tries: 0, reply }).await?;
+        let with = Vec::new();
+        let run = self.ask(|reply| Input::Change { run: id, change, by, with, tries: 0, reply }).await?;
         self.note("runs.resolve", &id.to_string(), caller, &format!("{how:?}")).await;
         Ok(run)
     }
@@ -262,65 +289,10 @@ impl Engine {
             let message = format!("retry run {id}: it is {} still", stored.run.state.name());
             return Err(Failure::new(Code::E011, "run.conflict", "engine", message));
         }
-        let old = || serde_json::from_str(&stored.input).unwrap_or_default();
-        let submit = Submit {
-            pack: stored.run.pack.name.to_string(),
-            version: Some(stored.run.pack.version.to_string()),
-            input: input.unwrap_or_else(old),
-            priority: Some(stored.run.priority),
-            retry_of: Some(id),
-            ..Submit::default()
-        };
         let caller = Caller { trigger: Trigger::Retry, ..caller.clone() };
-        let receipt = self.submit(submit, &caller).await?;
+        let receipt = self.run_again((&stored, input), |_| Vec::new(), &caller).await?;
         self.note("runs.retry", &id.to_string(), &caller, &receipt.run.id.to_string()).await;
         Ok(receipt)
-    }
-
-    /// Cancels every run that matches and has not ended.
-    ///
-    /// # Errors
-    /// What the store could not read.
-    pub async fn cancel_many(
-        &self,
-        filter: Filter,
-        dry_run: DryRun,
-        caller: &Caller,
-    ) -> Result<Bulk, Failure> {
-        let (mut bulk, mut after) = (Bulk::default(), None);
-        let mut ids = Vec::new();
-        while ids.len() < BULK_MAX {
-            let page = self.runs(&filter, after, limits::PAGE_MAX).await?;
-            for run in &page.runs {
-                bulk.matched += 1;
-                if run.is_terminal() {
-                    leave(&mut bulk, run.id, format!("it is {}", run.state.name()));
-                } else {
-                    ids.push(run.id);
-                }
-            }
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
-        for id in ids {
-            if dry_run == DryRun::Yes {
-                bulk.changed += 1;
-                continue;
-            }
-            match self.cancel(id, Some("bulk".to_owned()), caller).await {
-                Ok(_) => bulk.changed += 1,
-                Err(failure) => leave(&mut bulk, id, failure.to_string()),
-            }
-        }
-        Ok(bulk)
-    }
-}
-
-fn leave(bulk: &mut Bulk, id: RunId, why: String) {
-    if bulk.left.len() < 100 {
-        bulk.left.insert(id, why);
     }
 }
 
@@ -334,6 +306,8 @@ pub(crate) fn list_filter(filter: &Filter) -> ListFilter {
         until: filter.until,
         error_code: filter.code,
         correlation: filter.correlation.clone(),
+        priority: filter.priority,
+        cause: filter.cause.clone(),
         text: filter.text.clone(),
     }
 }

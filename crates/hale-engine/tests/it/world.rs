@@ -1,7 +1,7 @@
 //! An engine over a store in memory that counts and can break, and a model that follows a script.
 
 use crate::logs::Logs;
-use hale_core::id::RunId;
+use hale_core::id::{OperationId, RunId};
 use hale_core::meter::Meters;
 use hale_core::port::Boxed;
 use hale_core::run::{Event, Record, Run, StateName, Step, Trigger};
@@ -12,9 +12,9 @@ use hale_gateway::provider::{ChatReply, ChatRequest, Finish, OnChunk, Provider, 
 use hale_gateway::secret::Secrets;
 use hale_gateway::{Error, Gateway};
 use hale_store::{
-    AuditFilter, AuditRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed, KeyRow, Line, ListFilter,
-    Memory, MemoryBlobs, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun,
-    WorkerRow,
+    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow,
+    Delayed, ItemFilter, KeyRow, Line, ListFilter, Memory, MemoryBlobs, Op, OpResult, PackHead, PackRow,
+    Page, Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
 };
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -119,6 +119,27 @@ impl Store for Kept {
     }
     fn dead_groups(&self) -> Read<Vec<DeadGroup>> {
         self.inner.dead_groups()
+    }
+    fn dead_letter(&self, run: RunId) -> Read<Option<DeadRow>> {
+        self.inner.dead_letter(run)
+    }
+    fn bulk(&self, id: OperationId) -> Read<Option<BulkRow>> {
+        self.inner.bulk(id)
+    }
+    fn bulks(&self, limit: u32) -> Read<Vec<BulkRow>> {
+        self.inner.bulks(limit)
+    }
+    fn bulks_open(&self) -> Read<Vec<BulkRow>> {
+        self.inner.bulks_open()
+    }
+    fn bulks_of(&self, run: RunId) -> Read<Vec<BulkRow>> {
+        self.inner.bulks_of(run)
+    }
+    fn bulk_items(&self, id: OperationId, filter: ItemFilter, limit: u32) -> Read<Vec<BulkItem>> {
+        self.inner.bulk_items(id, filter, limit)
+    }
+    fn bulk_counts(&self, id: OperationId) -> Read<BulkCounts> {
+        self.inner.bulk_counts(id)
     }
     fn counts(&self, since: Timestamp) -> Read<Counts> {
         self.looks.fetch_add(1, Ordering::Relaxed);

@@ -42,7 +42,9 @@ impl Kept {
             Op::Claim { from, n, worker, at } => OpResult::Claimed(self.claim(from, *n, (*worker, *at))?),
             Op::Ripen { n, at } => self.ripen(*n, *at),
             Op::DeadResolve { run, resolution, by, at } => {
-                let Some(row) = self.dead.iter_mut().find(|row| row.run == *run) else { return Ok(GONE) };
+                let changes =
+                    |row: &&mut DeadRow| row.run == *run && row.resolution.is_none() == resolution.is_some();
+                let Some(row) = self.dead.iter_mut().find(changes) else { return Ok(GONE) };
                 row.resolution.clone_from(resolution);
                 row.resolved_by = resolution.as_ref().map(|_| by.clone());
                 row.resolved_at = resolution.as_ref().map(|_| *at);
@@ -81,6 +83,20 @@ impl Kept {
                 }
                 self.audit.push((**row).clone());
                 OpResult::Done
+            }
+            Op::Together(ops) => {
+                let before = self.clone();
+                for op in ops {
+                    let result = self.one(op)?;
+                    if result != OpResult::Done {
+                        *self = before;
+                        return Ok(result);
+                    }
+                }
+                OpResult::Done
+            }
+            Op::BulkPut(_) | Op::BulkGather(_) | Op::BulkMove { .. } | Op::BulkItem { .. } => {
+                self.bulk_op(op)
             }
             Op::KeyPut(row) => {
                 self.keys.insert(row.id, (**row).clone());

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Changes of one commit.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Counters {
     queue: BTreeMap<Line, i64>,
     states: BTreeMap<(Arc<str>, StateName), i64>,

@@ -107,7 +107,8 @@ fn merge(mut walks: Vec<Rows<'_>>, filter: &ListFilter, limit: u32) -> Result<Pa
     for (at, walk) in walks.iter_mut().enumerate() {
         heads.extend(advance(walk)?.map(|id| (id, Reverse(at))));
     }
-    let seen_max = if filter.text.is_some() { ROWS_SEARCHED } else { ROWS_SEEN };
+    let reads_all = filter.text.is_some() || filter.cause.is_some() || filter.priority.is_some();
+    let seen_max = if reads_all { ROWS_SEARCHED } else { ROWS_SEEN };
     let mut page = Page::default();
     let mut seen = 0;
     while let Some((id, Reverse(at))) = heads.pop() {
@@ -120,7 +121,10 @@ fn merge(mut walks: Vec<Rows<'_>>, filter: &ListFilter, limit: u32) -> Result<Pa
             && fits(row, filter).map_err(Error::read("the list of runs"))?
         {
             let snapshot: String = row.get(5).map_err(Error::read("the list of runs"))?;
-            page.runs.push(decode_run(&snapshot)?);
+            let run = decode_run(&snapshot)?;
+            if filter.beside(&run) {
+                page.runs.push(run);
+            }
         }
         heads.extend(advance(&mut walks[at])?.map(|id| (id, Reverse(at))));
     }
@@ -165,6 +169,12 @@ fn fits(row: &Row<'_>, filter: &ListFilter) -> rusqlite::Result<bool> {
     }
     if let Some(correlation) = &filter.correlation
         && !text_is(4, correlation)?
+    {
+        return Ok(false);
+    }
+    // Cheaper than to decode every run.
+    if let Some(cause) = &filter.cause
+        && !holds_text(row.get_ref(5)?.as_str()?, cause)
     {
         return Ok(false);
     }

@@ -62,11 +62,19 @@ pub(super) fn write(conn: &Connection, op: &Op) -> rusqlite::Result<OpResult> {
             .prepare_cached(
                 "UPDATE dead SET resolution = ?2, resolved_by = CASE WHEN ?2 IS NULL THEN NULL ELSE ?3 END,
                    resolved_at = CASE WHEN ?2 IS NULL THEN NULL ELSE ?4 END
-                 WHERE id = ?1",
+                 WHERE id = ?1 AND (?2 IS NULL) <> (resolution IS NULL)",
             )?
             .execute((run.bytes(), resolution, by, at.0))?,
+        Op::BulkPut(_) | Op::BulkGather(_) | Op::BulkMove { .. } | Op::BulkItem { .. } => {
+            return super::bulk::write(conn, op);
+        }
         // Runs are written by `write.rs`.
-        Op::Insert(_) | Op::Update(_) | Op::Delegate { .. } | Op::Claim { .. } | Op::Ripen { .. } => 0,
+        Op::Insert(_)
+        | Op::Update(_)
+        | Op::Delegate { .. }
+        | Op::Claim { .. }
+        | Op::Ripen { .. }
+        | Op::Together(_) => 0,
     };
     Ok(if changed == 0 { GONE } else { OpResult::Done })
 }

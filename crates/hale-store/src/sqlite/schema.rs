@@ -191,6 +191,40 @@ CREATE TABLE dead(
 -- The letters of a cause, and their number.
 CREATE INDEX dead_waiting ON dead(cause, n) WHERE resolution IS NULL;
 CREATE UNIQUE INDEX dead_id ON dead(id);
+
+-- Operations over many runs. States: 0 running, 1 paused, 2 done, 3 aborted.
+CREATE TABLE bulk(
+  id BLOB PRIMARY KEY,
+  at INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  filter TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  correlation TEXT NOT NULL,
+  reason TEXT,
+  state INTEGER NOT NULL,
+  gathered INTEGER NOT NULL,
+  cursor TEXT,
+  excluded TEXT NOT NULL,
+  undoes BLOB,
+  ended_at INTEGER
+) STRICT, WITHOUT ROWID;
+-- What goes on after a restart.
+CREATE INDEX bulk_open ON bulk(id) WHERE state < 2;
+-- An operation is taken back once.
+CREATE UNIQUE INDEX bulk_undoes ON bulk(undoes) WHERE undoes IS NOT NULL;
+-- States: 0 waiting, 1 done, 2 left, 3 failed.
+CREATE TABLE bulk_items(
+  bulk BLOB NOT NULL,
+  n INTEGER NOT NULL,
+  run BLOB NOT NULL,
+  state INTEGER NOT NULL,
+  detail TEXT NOT NULL,
+  PRIMARY KEY(bulk, n)
+) STRICT, WITHOUT ROWID;
+-- One item of an operation; the operations of a run.
+CREATE UNIQUE INDEX bulk_items_run ON bulk_items(run, bulk);
+-- The next items to act on; the counts.
+CREATE INDEX bulk_items_state ON bulk_items(bulk, state, n);
 ";
 
 /// Refuses to run on an SQLite that can damage a database.

@@ -93,6 +93,14 @@ pub(super) fn dead(conn: &Connection, filter: &DeadFilter, limit: u32) -> Result
     .map_err(Error::read("the dead letters"))
 }
 
+pub(super) fn dead_letter(conn: &Connection, run: RunId) -> Result<Option<DeadRow>, Error> {
+    conn.prepare_cached(
+        "SELECT id, at, cause, pack, queue, resolution, resolved_at, resolved_by FROM dead WHERE id = ?1",
+    )
+    .and_then(|mut find| find.query_row([run.bytes()], dead_row).optional())
+    .map_err(Error::read("a dead letter"))
+}
+
 fn dead_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<DeadRow> {
     Ok(DeadRow {
         run: RunId::from_bytes(row.get(0)?),

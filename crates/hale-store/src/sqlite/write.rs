@@ -43,9 +43,35 @@ impl Write<'_> {
                 Ok(OpResult::Claimed(claimed?))
             }
             Op::Ripen { n, at } => claim::ripen(self, *n, *at),
+            Op::Together(ops) => self.together(ops),
             Op::PackDeploy(_) | Op::PackForget { .. } if self.intake == Intake::Full => Ok(OpResult::Full),
             other => rows::write(self.conn, other).map_err(|source| self.failed(source)),
         }
+    }
+
+    /// All of them, or nothing: the first answer other than `Done` takes back what came before it.
+    fn together(&mut self, ops: &[Op]) -> Result<OpResult, Error> {
+        let counted = self.counters.clone();
+        self.savepoint("SAVEPOINT together")?;
+        for op in ops {
+            let result = self.op(op)?;
+            if result != OpResult::Done {
+                self.savepoint("ROLLBACK TO together")?;
+                self.savepoint("RELEASE together")?;
+                *self.counters = counted;
+                return Ok(result);
+            }
+        }
+        self.savepoint("RELEASE together")?;
+        Ok(OpResult::Done)
+    }
+
+    fn savepoint(&self, sql: &str) -> Result<(), Error> {
+        self.conn
+            .prepare_cached(sql)
+            .and_then(|mut step| step.execute([]))
+            .map(|_| ())
+            .map_err(|source| self.failed(source))
     }
 
     pub(super) fn failed(&self, source: rusqlite::Error) -> Error {

@@ -1,5 +1,6 @@
 //! The suite that every store passes. Each fact is checked against the model and against SQLite.
 
+use crate::bulk::*;
 use crate::world::*;
 use hale_core::code::Code;
 use hale_core::id::{KeyId, OperationId, RunId, WorkerId};
@@ -47,7 +48,11 @@ every_store! {
     a_wait_for_a_child_and_the_child_are_one;
     a_first_claim_after_a_fork_brings_the_steps;
     a_run_that_fails_is_one_dead_letter;
+    a_dead_letter_is_resolved_once_and_put_back_once;
     a_blob_reads_back_by_its_hash;
+    ops_that_belong_together_are_all_done_or_none;
+    a_bulk_operation_keeps_what_came_of_each_run_once;
+    a_forked_run_is_claimed_with_its_whole_history;
 }
 
 fn a_submitted_run_reads_back_whole(subject: &Subject) {

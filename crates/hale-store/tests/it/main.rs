@@ -4,6 +4,7 @@
 
 mod backup;
 mod blobs;
+mod bulk;
 mod conformance;
 mod disk_full;
 mod folder;

@@ -31,6 +31,7 @@ Examples:
   hale logs --level warn --since 1h
   hale logs --follow --level warn
   hale logs --run run_01JD4M8Q2R7WX5B9N3K6T0VYHZ --text
+  hale logs --pack research --last 1h
   hale logs -o jsonl | jq 'select(.event == \"hot_reload\")'")]
 pub struct Args {
     /// This level and worse: error, warn, info, debug or trace
@@ -39,8 +40,11 @@ pub struct Args {
     /// Lines of this run
     #[arg(long, value_name = "ID")]
     run: Option<String>,
+    /// Lines about runs of this pack
+    #[arg(long, value_name = "NAME")]
+    pack: Option<String>,
     /// Lines of the last hour, day …
-    #[arg(long, value_name = "SPAN")]
+    #[arg(long, value_name = "SPAN", visible_alias = "last")]
     since: Option<Millis>,
     /// The last so many lines that fit
     #[arg(short = 'n', long, default_value_t = 50, value_name = "LINES")]
@@ -57,10 +61,18 @@ fn level(text: &str) -> Result<LogLevel, String> {
     LogLevel::read(text).ok_or_else(|| format!("{text:?} is not {}", LogLevel::EXPECTS))
 }
 
+impl Args {
+    /// The last lines of one run.
+    pub fn of_run(run: String, tail: usize) -> Self {
+        Self { level: None, run: Some(run), pack: None, since: None, tail, follow: false, text: false }
+    }
+}
+
 /// What a line must be like.
 struct Wanted<'a> {
     level: Option<LogLevel>,
     run: Option<&'a str>,
+    pack: Option<&'a str>,
     from: Option<Timestamp>,
 }
 
@@ -69,7 +81,7 @@ pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let dir = data.join("logs");
     let from = args.since.map(|since| now() - since);
     let_it_write(&data);
-    let wanted = Wanted { level: args.level, run: args.run.as_deref(), from };
+    let wanted = Wanted { level: args.level, run: args.run.as_deref(), pack: args.pack.as_deref(), from };
     let present = file::path(&dir, 0);
     let failed = |error: &std::io::Error| Error::file("read the log", &present, error);
     let mut tail = match Tail::open(&dir) {
@@ -161,12 +173,13 @@ impl Wanted<'_> {
             return false;
         }
         let Ok(fields) = serde_json::from_str::<Value>(line) else {
-            return self.level.is_none() && self.run.is_none() && self.from.is_none();
+            return self.level.is_none() && self.run.is_none() && self.pack.is_none() && self.from.is_none();
         };
         let text = |key: &str| fields.get(key).and_then(Value::as_str);
         let level = text("level").and_then(LogLevel::read);
         let at = text("ts").and_then(when::parse);
         self.run.is_none_or(|run| text("run_id") == Some(run))
+            && self.pack.is_none_or(|pack| text("pack") == Some(pack))
             && self.level.is_none_or(|least| level.is_some_and(|level| level <= least))
             && self.from.is_none_or(|from| at.is_some_and(|at| at >= from))
     }

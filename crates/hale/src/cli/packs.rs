@@ -5,6 +5,7 @@ mod disable;
 mod enable;
 mod init;
 mod list;
+mod quarantine;
 mod reload;
 mod rollback;
 mod show;
@@ -32,6 +33,8 @@ pub enum Verb {
     Enable(enable::Args),
     Disable(disable::Args),
     Reload(reload::Args),
+    #[command(subcommand)]
+    Quarantine(quarantine::Verb),
 }
 
 impl Verb {
@@ -46,6 +49,7 @@ impl Verb {
             Verb::Enable(args) => enable::run(args, ctx).await,
             Verb::Disable(args) => disable::run(args, ctx).await,
             Verb::Reload(args) => reload::run(args, ctx).await,
+            Verb::Quarantine(verb) => verb.run(ctx).await,
         }
     }
 }

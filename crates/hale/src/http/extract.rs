@@ -38,7 +38,7 @@ pub trait Shape: DeserializeOwned {
 }
 
 impl Shape for wire::StartRun {}
-impl Shape for wire::CancelMany {}
+impl Shape for wire::bulk::BulkRequest {}
 impl Shape for wire::ResolveRun {}
 impl Shape for wire::FixRequest {}
 impl Shape for wire::UndoRequest {}
@@ -58,7 +58,13 @@ macro_rules! may_be_absent {
         })*
     };
 }
-may_be_absent!(wire::CancelRun, wire::RetryRun, wire::RollbackPack, wire::waits::Decide);
+may_be_absent!(
+    wire::CancelRun,
+    wire::RetryRun,
+    wire::RollbackPack,
+    wire::waits::Decide,
+    wire::dlq::ReplayRun
+);
 
 /// A JSON body of a known shape.
 #[derive(Clone, Debug)]

@@ -161,6 +161,13 @@ fn playbook(cause: &str) -> Option<String> {
 
 /// What to type next when the failure's author did not say.
 fn next_command(failure: &Failure, run: Option<&str>) -> String {
+    match failure.cause.as_str() {
+        "dlq.not_dead" => return "hale dlq list".to_owned(),
+        "dlq.resolved" => return "hale dlq list --flat --resolved".to_owned(),
+        "pack.quarantined" => return "hale packs quarantine list".to_owned(),
+        "operation.conflict" | "operation.not_found" => return "hale operations list --many".to_owned(),
+        _ => {}
+    }
     match (failure.code, run) {
         (Code::E003 | Code::E006, Some(run)) => format!("hale why {run}"),
         (Code::E001, _) => "hale packs list".to_owned(),

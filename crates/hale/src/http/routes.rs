@@ -4,8 +4,7 @@
 
 use super::openapi::{self, Shown};
 use super::{
-    App, approvals, capabilities, chaos, config, doctor, events, health, keys, operations, packs, queues, runs,
-    schedules, status, workers,
+    App, approvals, bulk, capabilities, chaos, config, dlq, doctor, events, health, keys, operations, packs, queues, runs, schedules, stats, status, workers,
 };
 use crate::wire::queues as wire_queues;
 use crate::wire::schedules as wire_schedules;
@@ -145,6 +144,7 @@ const IDEMPOTENCY: Param = header(
 );
 const AFTER: Param = query("after", "`next` of the page before.");
 const FILTER: Param = query("filter", "Which runs: `status:failed since:1h pack:hello some text`.");
+const LETTERS: Param = query("filter", "Which letters: `cause:llm.rate_limited pack:hello since:1h`.");
 const LAST_EVENT: Param =
     header("Last-Event-ID", "The id of the last event that was seen; the stream goes on after it.");
 
@@ -159,10 +159,63 @@ pub static TABLE: &[Route] = &[
         .params(&[FILTER, LIMIT, AFTER])
         .gives(200, json!(wire::Page<wire::RunView>))
         .also(&[422]),
-    route!(Post "/api/v1/runs/cancel" "runs.cancel_many" "Cancel every run that matches" runs::cancel_many)
-        .takes(json!(wire::CancelMany))
-        .gives(200, json!(wire::BulkReport))
+    route!(Post "/api/v1/runs/cancel" "runs.cancel_many" "Cancel every run that matches, as one operation" bulk::cancel)
+        .takes(json!(wire::bulk::BulkRequest))
+        .gives(202, json!(wire::bulk::BulkView))
+        .also(&[200, 404, 409, 422, 503]),
+    route!(Post "/api/v1/runs/retry" "runs.retry_many" "Retry every run that matches, as one operation" bulk::retry)
+        .takes(json!(wire::bulk::BulkRequest))
+        .gives(202, json!(wire::bulk::BulkView))
+        .also(&[200, 404, 409, 422, 503]),
+    route!(Get "/api/v1/dlq" "dlq.list" "Dead letters in the order of their deaths" dlq::list)
+        .params(&[LETTERS, LIMIT, AFTER, query("resolved", "`true`: also those that were decided about.")])
+        .gives(200, json!(wire::Page<wire::dlq::LetterView>))
         .also(&[422]),
+    route!(Get "/api/v1/dlq/groups" "dlq.groups" "Waiting dead letters by cause" dlq::groups)
+        .params(&[LETTERS])
+        .gives(200, json!(wire::dlq::LetterGroups))
+        .also(&[422]),
+    route!(Get "/api/v1/dlq/{run}" "dlq.show" "One dead letter with its run" dlq::show)
+        .gives(200, json!(wire::dlq::LetterShow))
+        .also(&[404, 409]),
+    route!(Post "/api/v1/dlq/redrive" "dlq.redrive" "Run dead letters again, as one operation" bulk::redrive)
+        .takes(json!(wire::bulk::BulkRequest))
+        .gives(202, json!(wire::bulk::BulkView))
+        .also(&[200, 404, 409, 422, 503]),
+    route!(Post "/api/v1/dlq/discard" "dlq.discard" "Take dead letters out, as one operation" bulk::discard)
+        .takes(json!(wire::bulk::BulkRequest))
+        .gives(202, json!(wire::bulk::BulkView))
+        .also(&[200, 404, 409, 422, 503]),
+    route!(Get "/api/v1/bulk" "bulk.list" "Operations over many runs, newest first" bulk::list)
+        .params(&[LIMIT])
+        .gives(200, json!(wire::Page<wire::bulk::BulkView>))
+        .also(&[422]),
+    route!(Get "/api/v1/operations/{id}" "operations.show" "One operation, and how far it has come" bulk::show)
+        .params(&[query("wait", "Wait for its end, at most this span (up to 60s), such as 30s.")])
+        .gives(200, json!(wire::bulk::OperationShow))
+        .also(&[404, 422]),
+    route!(Get "/api/v1/operations/{id}/items" "operations.items" "What came of each run of an operation" bulk::items)
+        .params(&[query("state", "`waiting`, `done`, `left` or `failed`."), LIMIT, AFTER])
+        .gives(200, json!(wire::Page<wire::bulk::BulkItemView>))
+        .also(&[404, 422]),
+    route!(Post "/api/v1/operations/{id}/pause" "operations.pause" "Let an operation rest" bulk::pause)
+        .gives(200, json!(wire::bulk::BulkView))
+        .also(&[404, 409]),
+    route!(Post "/api/v1/operations/{id}/resume" "operations.resume" "Let a paused operation go on" bulk::resume)
+        .gives(200, json!(wire::bulk::BulkView))
+        .also(&[404, 409]),
+    route!(Post "/api/v1/operations/{id}/abort" "operations.abort" "End an operation where it stands" bulk::abort)
+        .gives(200, json!(wire::bulk::BulkView))
+        .also(&[404, 409]),
+    route!(Get "/api/v1/quarantine" "packs.quarantine" "Packs that are held back" dlq::quarantine)
+        .gives(200, json!(wire::Page<wire::dlq::QuarantineView>)),
+    route!(Post "/api/v1/packs/{name}/release" "packs.release" "Let a pack out of quarantine" dlq::release)
+        .gives(200, json!(wire::dlq::QuarantineView))
+        .also(&[404, 409]),
+    route!(Post "/api/v1/runs/{id}/replay" "runs.replay" "Start a new run that keeps the first steps of one" dlq::replay)
+        .takes(json!(wire::dlq::ReplayRun))
+        .gives(202, json!(wire::dlq::ReplayView))
+        .also(&[404, 409, 422]),
     route!(Get "/api/v1/runs/{id}" "runs.show" "One run with input, output and artifacts" runs::show)
         .params(&[WAIT])
         .gives(200, json!(wire::RunView))
@@ -207,6 +260,25 @@ pub static TABLE: &[Route] = &[
     route!(Get "/api/v1/runs/{id}/why" "runs.why" "Why a run is as it is" doctor::why)
         .gives(200, json!(wire::Diagnosis))
         .also(&[404]),
+    route!(Get "/api/v1/runs/{id}/audit" "runs.audit" "What was done to a run" stats::audit)
+        .gives(200, json!(wire::Page<wire::OperationView>))
+        .also(&[404]),
+    route!(Get "/api/v1/stats" "stats" "Runs, success and durations by pack" stats::packs)
+        .params(&[FILTER, LIMIT])
+        .gives(200, json!(wire::stats::StatsReport))
+        .also(&[422]),
+    route!(Get "/api/v1/stats/latency" "stats.latency" "Durations by pack and stage" stats::latency)
+        .params(&[FILTER, LIMIT])
+        .gives(200, json!(wire::stats::StatsReport))
+        .also(&[422]),
+    route!(Get "/api/v1/stats/errors" "stats.errors" "Error rates by pack, code and origin" stats::errors)
+        .params(&[FILTER, LIMIT])
+        .gives(200, json!(wire::stats::StatsReport))
+        .also(&[422]),
+    route!(Get "/api/v1/stats/slow" "stats.slow" "The slowest runs, with where their time went" stats::slow)
+        .params(&[FILTER, LIMIT])
+        .gives(200, json!(wire::stats::StatsReport))
+        .also(&[422]),
     route!(Get "/api/v1/doctor" "doctor" "What ails the system" doctor::doctor).gives(200, json!(wire::Diagnosis)),
     route!(Post "/api/v1/doctor/fix" "doctor.fix" "Apply the fix of a cause, or say what it would do" doctor::fix)
         .takes(json!(wire::FixRequest))

@@ -8,7 +8,7 @@ use super::guard::By;
 use super::limits::IDEMPOTENCY_KEY_LETTERS;
 use super::problem::Refusal;
 use super::view;
-use crate::wire::{self, BulkReport, History, Page, RunView};
+use crate::wire::{self, History, Page, RunView};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -20,7 +20,7 @@ use hale_core::limits;
 use hale_core::run::Priority;
 use hale_core::run::event::Artifact;
 use hale_core::time::Timestamp;
-use hale_engine::{DryRun, Receipt, Resolve, Submit};
+use hale_engine::{Receipt, Resolve, Submit};
 use hale_store::Cursor;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -160,6 +160,10 @@ pub async fn list(
     Ok(Json(view::page("runs", shown.collect(), page.next.map(|next| next.0.to_string()))))
 }
 
+/// The filter that a request names.
+///
+/// # Errors
+/// E002 with the place of the word that is not understood.
 pub(super) fn chosen(text: &str, now: Timestamp) -> Result<Filter, Refusal> {
     filter::parse(text, now).map_err(|error| {
         let refusal = Refusal::invalid("filter", error.to_string());
@@ -198,7 +202,7 @@ pub async fn show(
 }
 
 /// Says with an error of which run it is.
-fn of<T>(run: RunId, result: Result<T, hale_core::failure::Failure>) -> Result<T, Refusal> {
+pub(super) fn of<T>(run: RunId, result: Result<T, hale_core::failure::Failure>) -> Result<T, Refusal> {
     result.map_err(|failure| {
         let missing = failure.code == Code::E010;
         let refusal = Refusal::from(failure).run(run.to_string());
@@ -310,26 +314,4 @@ pub async fn resolve(
     };
     let resolved = of(run, app.engine.resolve(run, how, &caller).await)?;
     Ok(Json(view::run(&resolved, app.engine.now())))
-}
-
-/// `POST /api/v1/runs/cancel`: all that match; everything only if it is said.
-pub async fn cancel_many(
-    State(app): State<Arc<App>>,
-    By(caller): By,
-    Input(order): Input<wire::CancelMany>,
-) -> Result<Json<BulkReport>, Refusal> {
-    let filter = chosen(&order.filter, app.engine.now())?;
-    if filter.is_empty() && !order.all {
-        let message = "cancel runs by an empty filter: it would match every run; narrow it, or say all";
-        return Err(Refusal::invalid("filter", message).fix("hale runs cancel status:pending --dry-run"));
-    }
-    let dry_run = if order.dry_run { DryRun::Yes } else { DryRun::No };
-    let bulk = app.engine.cancel_many(filter, dry_run, &caller).await?;
-    Ok(Json(BulkReport {
-        schema: "hale.bulk/1".to_owned(),
-        dry_run: order.dry_run,
-        matched: bulk.matched,
-        changed: bulk.changed,
-        left: bulk.left.into_iter().map(|(run, why)| (run.to_string(), why)).collect(),
-    }))
 }

@@ -144,7 +144,7 @@ fn refused(seen: &mut Seen<'_>) {
     seen.in_every_form(Exit::NotFound, &["runs", "show", "run_01JD4M8Q2R7WX5B9N3K6T0VYHZ"]);
     seen.in_every_form(Exit::InvalidInput, &["run", "hello", "--input", "nam=Ada"]);
     seen.in_every_form(Exit::InvalidInput, &["runs", "list", "sttus:failed"]);
-    seen.in_every_form(Exit::InvalidInput, &["runs", "cancel", "--filter"]);
+    seen.in_every_form(Exit::InvalidInput, &["runs", "cancel", "--filter", "--yes"]);
     seen.world.write("big.json", &format!("{{\"text\": \"{}\"}}", "x".repeat(1_100_000)));
     seen.in_every_form(Exit::Limit, &["run", "echo", "--input", "@big.json"]);
 }
@@ -157,12 +157,12 @@ fn slow(seen: &mut Seen<'_>) {
     seen.in_every_form(Exit::RunTimeout, &["runs", "watch", &ended]);
     seen.in_every_form(Exit::StillRunning, &with(&["--wait", "100ms"]));
     // They hold every slot.
-    seen.once(Exit::Done, &["runs", "cancel", "--all"]);
+    seen.once(Exit::Done, &["runs", "cancel", "--all", "--yes"]);
     interrupted(seen);
     let running = id(&seen.once(Exit::Done, &with(&["--detach", "-o", "name"])));
     seen.once(Exit::PartlyDone, &["runs", "cancel", &running, &ended]);
     seen.in_every_form(Exit::RunCancelled, &["runs", "watch", &running]);
-    seen.once(Exit::Done, &["runs", "cancel", "--all"]);
+    seen.once(Exit::Done, &["runs", "cancel", "--all", "--yes"]);
     seen.once(Exit::Done, &["chaos", "clear"]);
 }
 

@@ -201,10 +201,14 @@ async fn a_bulk_cancel_needs_a_filter() {
     }
     let many = |body: Value| house.post("/api/v1/runs/cancel", body);
     assert_eq!(many(json!({"filter": ""})).gives(422).await.problem().field.as_deref(), Some("filter"));
-    let would: BulkReport = many(json!({"filter": "pack:echo", "dry_run": true})).gives(200).await.json();
-    assert_eq!((would.dry_run, would.matched, would.changed), (true, 3, 3));
-    let did: BulkReport = many(json!({"filter": "", "all": true})).gives(200).await.json();
-    assert_eq!((did.matched, did.changed), (3, 3));
+    let would: bulk::BulkView = many(json!({"filter": "pack:echo", "dry_run": true})).gives(200).await.json();
+    assert_eq!((would.dry_run, would.matched, would.meant, would.id), (true, 3, 3, None));
+    let begun: bulk::BulkView = many(json!({"filter": "", "all": true})).gives(202).await.json();
+    let path = format!("/api/v1/operations/{}?wait=30s", begun.id.unwrap());
+    let did = house.get(&path).gives(200).await.json::<bulk::OperationShow>();
+    let many = did.bulk.unwrap();
+    assert_eq!((many.state.as_str(), many.matched, many.done), ("done", 3, 3));
+    assert_eq!((did.operation.operation.as_str(), did.operation.outcome.as_str()), ("runs.cancel", "done"));
     let page: Page<RunView> = house.get("/api/v1/runs?filter=status:cancelled").gives(200).await.json();
     assert_eq!(page.items.len(), 3);
 }

@@ -2,10 +2,11 @@
 
 use crate::cli::ctx::Ctx;
 use crate::exit::{Error, Exit};
-use crate::render::Table;
 use crate::render::paint::Look;
 use crate::render::table::Column;
 use crate::render::when;
+use crate::render::{Table, bulk};
+use crate::wire::bulk::BulkView;
 use crate::wire::{OperationView, Page};
 
 /// List what operators did, newest first
@@ -13,14 +14,28 @@ use crate::wire::{OperationView, Page};
 #[command(after_help = "\
 Examples:
   hale operations list
-  hale operations list -n 5 -o json")]
+  hale operations list -n 5 -o json
+  hale operations list --many                   # those over many runs, with their progress")]
 pub struct Args {
     /// At most this many
     #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
+    /// Those over many runs, with how far they have come
+    #[arg(long)]
+    many: bool,
 }
 
 pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
+    if args.many {
+        let page: Page<BulkView> =
+            ctx.client().await?.get(format!("/api/v1/bulk?limit={}", args.limit)).await?;
+        let id = |bulk: &BulkView| bulk.id.clone().unwrap_or_default();
+        ctx.screen.list(&page, id, |look| bulk::table(&page.items, look));
+        if page.items.is_empty() {
+            ctx.screen.note("no operations over many runs");
+        }
+        return Ok(Exit::Done);
+    }
     let page: Page<OperationView> =
         ctx.client().await?.get(format!("/api/v1/operations?limit={}", args.limit)).await?;
     ctx.screen.list(&page, |operation| operation.id.clone(), |look| table(&page.items, look));

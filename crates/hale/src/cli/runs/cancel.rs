@@ -1,15 +1,19 @@
 //! `hale runs cancel ID…`, or all runs that a filter chooses.
 //!
-//! Guarantees: an empty filter is refused; many runs are counted before they are cancelled, and exit 8 says that
-//! some were left alone.
+//! Guarantees: an empty filter is refused; what a filter chooses is previewed, agreed to and then cancelled by an
+//! operation of the server; exit 8 says that some were left alone.
 
 use crate::cli::ctx::Ctx;
+use crate::cli::many::{Consent, Many};
 use crate::cli::runs::list::filter;
 use crate::client::{Client, escape};
 use crate::exit::{Error, Exit};
 use crate::render::{Look, Tone};
-use crate::wire::{BulkReport, CancelMany, CancelRun, RunView};
+use crate::wire::bulk::BulkRequest;
+use crate::wire::{CancelRun, RunView};
 use hale_core::id::RunId;
+use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Cancel runs, by id or by filter
 #[derive(Debug, clap::Args)]
@@ -17,8 +21,8 @@ use hale_core::id::RunId;
 Examples:
   hale runs cancel run_01JD4M8Q2R7WX5B9N3K6T0VYHZ
   hale runs cancel status:pending pack:research --dry-run
-  hale runs cancel status:pending pack:research --reason \"wrong input\"
-  hale runs cancel --all                        # every run that has not ended")]
+  hale runs cancel status:pending pack:research --reason \"wrong input\" --yes
+  hale runs cancel --all --yes                  # every run that has not ended")]
 pub struct Args {
     /// Ids of runs, or a filter as in `hale runs list`
     #[arg(required_unless_present_any = ["filter", "all"], conflicts_with = "filter", value_name = "ID|FILTER")]
@@ -29,9 +33,8 @@ pub struct Args {
     /// Cancel every run that has not ended
     #[arg(long)]
     all: bool,
-    /// Only say what would be cancelled
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// Why, for the history
     #[arg(long)]
     reason: Option<String>,
@@ -43,7 +46,7 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let ids = args.what.iter().all(|word| word.starts_with("run_"));
     match args.what.as_slice() {
         words if words.is_empty() || !ids => many(args, ctx, &client).await,
-        [only] if !args.dry_run => {
+        [only] if !args.consent.dry_run => {
             let run = one(&client, only, args.reason).await?;
             ctx.screen.one(&run, &run.id, |look| told(&run, look));
             Ok(Exit::Done)
@@ -66,20 +69,20 @@ fn told(run: &RunView, look: &Look) -> String {
 
 /// Several ids: what could not be cancelled does not keep the others from it.
 async fn each(args: Args, ctx: &mut Ctx, client: &Client) -> Result<Exit, Error> {
-    let mut report = empty(args.dry_run);
+    let mut report = empty(args.consent.dry_run);
     for id in &args.what {
         let known = id.parse::<RunId>().is_ok();
         report.matched += u64::from(known);
-        let done = if args.dry_run {
+        let done = if args.consent.dry_run {
             client.get(format!("/api/v1/runs/{}", escape(id))).await
         } else {
             one(client, id, args.reason.clone()).await
         };
         match done {
-            Ok(run) if args.dry_run && crate::cli::following::is_over(&run) => {
+            Ok(run) if args.consent.dry_run && crate::cli::following::is_over(&run) => {
                 report.left.insert(id.clone(), format!("it is {}", run.state));
             }
-            Ok(_) => report.changed += u64::from(!args.dry_run),
+            Ok(_) => report.changed += u64::from(!args.consent.dry_run),
             Err(error) if error.exit == Exit::Unreachable || error.exit == Exit::NotAuthorised => {
                 return Err(error);
             }
@@ -89,6 +92,16 @@ async fn each(args: Args, ctx: &mut Ctx, client: &Client) -> Result<Exit, Error>
         }
     }
     Ok(finish(ctx, &report))
+}
+
+/// What became of the ids that were named.
+#[derive(Debug, Serialize)]
+struct BulkReport {
+    schema: String,
+    dry_run: bool,
+    matched: u64,
+    changed: u64,
+    left: BTreeMap<String, String>,
 }
 
 fn empty(dry_run: bool) -> BulkReport {
@@ -103,9 +116,11 @@ async fn many(args: Args, ctx: &mut Ctx, client: &Client) -> Result<Exit, Error>
         // Ended runs cannot be cancelled; to report each of them as left alone would say nothing.
         chosen = NOT_ENDED.to_owned();
     }
-    let order = CancelMany { filter: chosen, all: args.all, dry_run: args.dry_run, reason: args.reason };
-    let report: BulkReport = client.post("/api/v1/runs/cancel", &order).await?;
-    Ok(finish(ctx, &report))
+    let again = if args.all && args.what.is_empty() { "--all".to_owned() } else { chosen.clone() };
+    let request =
+        BulkRequest { filter: chosen, all: args.all, reason: args.reason, ..BulkRequest::default() };
+    let (path, verb, again) = ("/api/v1/runs/cancel", "cancel", format!("hale runs cancel {again}"));
+    crate::cli::many::run(ctx, client, (Many { path, verb, request, again }, args.consent)).await
 }
 
 fn finish(ctx: &mut Ctx, report: &BulkReport) -> Exit {

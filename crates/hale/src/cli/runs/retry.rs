@@ -5,34 +5,36 @@
 
 use crate::cli::ctx::Ctx;
 use crate::cli::following::{Manner, follow};
+use crate::cli::many::{Consent, Many};
 use crate::cli::run::input;
+use crate::cli::runs::list::filter;
 use crate::client::{Client, escape};
 use crate::exit::{Error, Exit};
 use crate::render::live::Words;
 use crate::render::{Tone, step};
+use crate::wire::bulk::BulkRequest;
 use crate::wire::{History, RetryRun, RunView};
 use hale_core::failure::Failure;
 use hale_core::retry::RetryClass;
 
-/// Run a pack again with the input of an earlier run
+/// Run a pack again with the input of an earlier run, or of all that a filter chooses
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   hale runs retry run_01JD4M8Q2R7WX5B9N3K6T0VYHZ
   hale runs retry run_01JD4M8Q2R7WX5B9N3K6T0VYHZ --input name=Grace
-  hale runs retry run_01JD4M8Q2R7WX5B9N3K6T0VYHZ --dry-run       # only say what failed")]
+  hale runs retry run_01JD4M8Q2R7WX5B9N3K6T0VYHZ --dry-run       # only say what failed
+  hale runs retry status:failed code:E006 since:1h --dry-run
+  hale runs retry status:timeout pack:research --yes")]
 pub struct Args {
-    /// The earlier run's id
-    id: String,
+    /// The earlier run's id, several of them, or a filter as in `hale runs list`
+    #[arg(required = true, value_name = "ID|FILTER")]
+    what: Vec<String>,
     /// Another input, as in `hale run`
     #[arg(short, long, value_name = "INPUT")]
     input: Vec<String>,
-    /// Only show the failure and its class
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not wait: print the new run and return
-    #[arg(short, long)]
-    detach: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 /// As many lines of the journal as an operator wants to see before deciding (AO-134).
@@ -40,23 +42,44 @@ const LINES: usize = 50;
 
 pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let client = ctx.client().await?;
-    let old: RunView = client.get(format!("/api/v1/runs/{}", escape(&args.id))).await?;
+    let ids = args.what.iter().all(|word| word.starts_with("run_"));
+    let id = match args.what.as_slice() {
+        [only] if ids => only.clone(),
+        _ => return many(args, ctx, (&client, ids)).await,
+    };
+    let old: RunView = client.get(format!("/api/v1/runs/{}", escape(&id))).await?;
     before(ctx, &client, &old).await?;
-    if args.dry_run {
+    if args.consent.dry_run {
         ctx.screen.one(&old, &old.id, |_| String::new());
         ctx.screen.next(&format!("hale runs retry {}", old.id));
         return Ok(Exit::Done);
     }
     let changed = if args.input.is_empty() { None } else { Some(input(&args.input, &ctx.cwd)?) };
     let new: RunView =
-        client.post(format!("/api/v1/runs/{}/retry", escape(&args.id)), &RetryRun { input: changed }).await?;
+        client.post(format!("/api/v1/runs/{}/retry", escape(&id)), &RetryRun { input: changed }).await?;
     ctx.screen.note(&format!("{} is a retry of {}", new.id, old.id));
-    if args.detach {
+    if args.consent.detach {
         ctx.screen.one(&new, &new.id, |_| format!("{}\n", new.id));
         ctx.screen.next(&format!("hale runs watch {}", new.id));
         return Ok(Exit::Done);
     }
     follow(ctx, &client, &new, Manner { words: Words::Hidden, wait: None }).await
+}
+
+/// All that are named or chosen, as one operation of the server.
+async fn many(args: Args, ctx: &mut Ctx, (client, ids): (&Client, bool)) -> Result<Exit, Error> {
+    if !args.input.is_empty() {
+        let error =
+            Error::new(Exit::Usage, "retry many runs with another input: an input is given for one run");
+        return Err(error.hint("hale runs retry RUN --input name=Grace"));
+    }
+    let again = format!("hale runs retry {}", args.what.join(" "));
+    let request = match ids {
+        true => BulkRequest { runs: args.what, ..BulkRequest::default() },
+        false => BulkRequest { filter: filter(&args.what), ..BulkRequest::default() },
+    };
+    let (path, verb) = ("/api/v1/runs/retry", "retry");
+    crate::cli::many::run(ctx, client, (Many { path, verb, request, again }, args.consent)).await
 }
 
 /// What failed: the class first, then the last lines.
