@@ -8,17 +8,20 @@
 
 pub mod manifest;
 pub mod offers;
+pub mod job;
 pub mod parse;
 pub mod schema;
 pub mod template;
 
 mod error;
 mod import;
+mod job_keys;
 mod keys;
 mod nested;
 mod tree;
 
 pub use error::{Error, Paint, Problem};
+pub use job::Job;
 pub use manifest::{Kind, Limits, Manifest};
 pub use parse::parse;
 pub use schema::{Field, FieldType, InputError, InputSchema};

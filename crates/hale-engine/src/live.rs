@@ -33,6 +33,19 @@ pub enum Live {
         offset: u64,
         text: Arc<str>,
     },
+    /// A line of a job's output.
+    Line {
+        index: u32,
+        attempt: u32,
+        stream: &'static str,
+        text: Arc<str>,
+    },
+    /// Where the step stands, in its own words.
+    Note {
+        index: u32,
+        attempt: u32,
+        text: Arc<str>,
+    },
     Ended,
 }
 
@@ -44,6 +57,8 @@ pub struct Doing {
     pub index: u32,
     pub attempt: u32,
     pub since: Timestamp,
+    /// Where it stands, in its own words.
+    pub note: Option<Arc<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +102,19 @@ impl Hub {
                 let _ = watchers.send(Live::StepStarted { index, attempt, kind, name });
             }
             cell.doing = Some(doing);
+        });
+    }
+
+    /// Where a step stands.
+    pub fn note(&self, run: RunId, (index, attempt): (u32, u32), text: Arc<str>) {
+        self.with(|cells| {
+            let Some(cell) = cells.get_mut(&run) else { return };
+            if let Some(watchers) = &cell.watchers {
+                let _ = watchers.send(Live::Note { index, attempt, text: text.clone() });
+            }
+            if let Some(doing) = cell.doing.as_mut().filter(|doing| doing.index == index) {
+                doing.note = Some(text);
+            }
         });
     }
 

@@ -7,6 +7,10 @@
 
 pub mod agent;
 pub mod host;
+pub mod job;
+pub mod jobs;
+pub mod telling;
+pub mod results;
 pub mod replay;
 pub mod toolbox;
 
@@ -22,6 +26,9 @@ use hale_gateway::{Gateway, Route};
 use hale_sandbox::Grant;
 use hale_store::Blobs;
 use host::{Halt, Host};
+use jobs::Jobs;
+use results::Keep;
+use telling::Tell;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -79,6 +86,12 @@ pub struct Worker {
     pub blobs: Option<Arc<dyn Blobs>>,
     /// Folders that no tool may see: the data folder holds keys.
     pub hidden: Vec<PathBuf>,
+    /// How contents of jobs are kept; none means that they are not.
+    pub keep: Option<Keep>,
+    /// Where jobs live here; none means that this worker runs none.
+    pub jobs: Option<Arc<Jobs>>,
+    /// Where jobs tell what they say.
+    pub tell: Tell,
     running: Mutex<HashMap<RunId, Held>>,
     /// What comes from now on is given back unbegun.
     leaving: AtomicBool,
@@ -95,6 +108,8 @@ struct Held {
 
 impl Worker {
     pub fn new(id: WorkerId, link: Link, gateway: Arc<Gateway>, hub: Hub, clock: Clock) -> Self {
+        let (near, wall) = (hub.clone(), clock);
+        let tell: Tell = Arc::new(move |told| telling::here(&near, told, wall.now()));
         Self {
             id,
             link,
@@ -105,6 +120,9 @@ impl Worker {
             model_timeout: Millis::seconds(120),
             blobs: None,
             hidden: Vec::new(),
+            keep: None,
+            jobs: None,
+            tell,
             running: Mutex::default(),
             leaving: AtomicBool::new(false),
         }
@@ -183,6 +201,7 @@ impl Worker {
             _ if held.release.load(Ordering::Acquire) => Err(Halt::Stopped),
             Kind::Echo => echo(&host).await,
             Kind::Agent => agent::run(&host).await,
+            Kind::Job => job::run(&host).await,
         };
         let last = match result {
             Ok(output) => host.finish(output).await,

@@ -5,6 +5,7 @@
 //! Leaves to others: speaking HTTP ([`crate::client`]), how things look ([`crate::render`]).
 //! Read next: [`run`], the command that matters most.
 
+pub mod backtests;
 pub mod backup;
 pub mod capabilities;
 pub mod chaos;
@@ -112,6 +113,7 @@ enum Command {
     Packs(packs::Verb),
     #[command(subcommand)]
     Capabilities(capabilities::Verb),
+    Backtests(backtests::Verb),
     #[command(subcommand)]
     Workers(workers::Verb),
     #[command(subcommand)]
@@ -198,6 +200,7 @@ impl Command {
             Command::Status(args) => status::run(args, ctx).await,
             Command::Packs(verb) => verb.run(ctx).await,
             Command::Capabilities(verb) => verb.run(ctx).await,
+            Command::Backtests(verb) => verb.run(ctx).await,
             Command::Workers(verb) => verb.run(ctx).await,
             Command::Operations(verb) => verb.run(ctx).await,
             Command::Chaos(verb) => verb.run(ctx).await,

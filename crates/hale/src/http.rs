@@ -15,6 +15,7 @@ pub mod guard;
 pub mod extract;
 pub mod view;
 mod runs;
+pub mod backtests;
 mod events;
 mod packs;
 mod doctor;

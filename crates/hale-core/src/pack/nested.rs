@@ -5,6 +5,7 @@
 //! Read next: [`super::schema`].
 
 use super::Limits;
+use super::job_keys::JOB_LIMIT_KEYS;
 use super::keys::Reader;
 use super::schema::{Field, FieldType, InputSchema};
 use super::tree::{Entry, Node, Value, clipped};
@@ -19,7 +20,7 @@ const RETRY_KEYS: [&str; 3] = ["max", "backoff", "jitter"];
 const GRANT_KEYS: [&str; 1] = ["files"];
 
 impl Reader {
-    fn map<'a>(&mut self, node: &'a Node, key: &str, example: &str) -> &'a [Entry] {
+    pub(super) fn map<'a>(&mut self, node: &'a Node, key: &str, example: &str) -> &'a [Entry] {
         match &node.value {
             Value::Map(entries) => entries,
             _ => {
@@ -38,7 +39,7 @@ impl Reader {
                     let span = self.span(node, "limits.timeout", "timeout: 60s");
                     all.timeout = span.unwrap_or(all.timeout);
                 }
-                "memory" => all.memory = self.bytes(node),
+                "memory" => all.memory = self.bytes(node, ("limits.memory", "memory: 256MB")),
                 "max_turns" => {
                     let turns = self.whole(node, "limits.max_turns", 1..=u64::from(limits::TURNS_MAX));
                     all.max_turns =
@@ -49,14 +50,18 @@ impl Reader {
                     all.max_tokens = tokens.unwrap_or(all.max_tokens);
                 }
                 "budget_usd" => all.budget_usd = self.number(node, "limits.budget_usd", 0.0..=1e6),
-                _ => self.unknown_in(entry, &LIMIT_KEYS, " in `limits`"),
+                _ if self.job_limit(entry) => {}
+                _ => {
+                    let known: Vec<&str> = LIMIT_KEYS.into_iter().chain(JOB_LIMIT_KEYS).collect();
+                    self.unknown_in(entry, &known, " in `limits`");
+                }
             }
         }
         all
     }
 
     /// A span of time with its unit, above nothing and within a day.
-    fn span(&mut self, node: &Node, key: &str, example: &str) -> Option<Millis> {
+    pub(super) fn span(&mut self, node: &Node, key: &str, example: &str) -> Option<Millis> {
         let Value::Text(text) = &node.value else {
             return self.misfit(node, key, "a number with its unit", example);
         };
@@ -74,8 +79,8 @@ impl Reader {
         }
     }
 
-    fn bytes(&mut self, node: &Node) -> Option<u64> {
-        let (key, expected, example) = ("limits.memory", "a size such as 256MB or 1GiB", "memory: 256MB");
+    pub(super) fn bytes(&mut self, node: &Node, (key, example): (&str, &str)) -> Option<u64> {
+        let expected = "a size such as 256MB or 1GiB";
         match &node.value {
             Value::Text(text) => match size(text) {
                 Some(bytes) => Some(bytes),

@@ -23,3 +23,5 @@ mod proof_evidence;
 mod cli_hints;
 mod cli_operate;
 mod proof_leave;
+mod proof_jobs;
+mod proof_backtests;
