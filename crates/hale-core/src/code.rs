@@ -40,6 +40,8 @@ pub enum Code {
     E014,
     /// Internal error: a defect of hale.
     E015,
+    /// The program of a job failed.
+    E016,
 }
 
 /// What a code means and how it is answered.
@@ -52,9 +54,9 @@ pub struct Meaning {
     pub exit: u8,
 }
 
-pub const ALL: [Code; 15] = {
+pub const ALL: [Code; 16] = {
     use Code::*;
-    [E001, E002, E003, E004, E005, E006, E007, E008, E009, E010, E011, E012, E013, E014, E015]
+    [E001, E002, E003, E004, E005, E006, E007, E008, E009, E010, E011, E012, E013, E014, E015, E016]
 };
 
 impl Code {
@@ -75,6 +77,7 @@ impl Code {
             Code::E013 => ("tool refused", 403, 4),
             Code::E014 => ("server unavailable", 503, 69),
             Code::E015 => ("internal error", 500, 1),
+            Code::E016 => ("program failed", 422, 20),
         };
         Meaning { title, http_status, exit }
     }

@@ -7,6 +7,7 @@
 //! Leaves to others: gathering the facts (`hale-sandbox`), deciding what to do about them (playbooks).
 //! Read next: [`meaning`], what codes and signals say by themselves.
 
+pub mod cause;
 pub mod meaning;
 
 use crate::time::Millis;

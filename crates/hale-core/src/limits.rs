@@ -127,6 +127,8 @@ pub const NAME_CHARS: usize = 64;
 pub const PACK_STEPS_MAX: usize = 100;
 /// Retries that a pack may ask for; more would hammer a service that is down.
 pub const PACK_RETRIES_MAX: u32 = 10;
+/// Processes and threads that a job may ask for; more would take those of its neighbours.
+pub const JOB_PROCESSES_MAX: u64 = 4096;
 /// Tokens that a pack may ask for in one run; a lost zero must not cost a fortune.
 pub const PACK_TOKENS_MAX: u64 = 100_000_000;
 /// Generations of children below a run: deeper is a circle of packs that call each other, not a division of work.

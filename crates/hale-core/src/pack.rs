@@ -8,12 +8,14 @@
 
 pub mod manifest;
 pub mod offers;
+pub mod job;
 pub mod parse;
 pub mod schema;
 pub mod template;
 
 mod error;
 mod import;
+mod job_keys;
 mod keys;
 mod tools;
 mod nested;
@@ -21,6 +23,7 @@ mod tree;
 
 pub use error::{Error, Paint, Problem};
 pub use keys::is_name;
+pub use job::Job;
 pub use manifest::{Kind, Limits, Manifest};
 pub use parse::parse;
 pub use schema::{Field, FieldType, InputError, InputSchema};

@@ -79,6 +79,7 @@ impl Engine {
         builder = read_store(builder, space, now);
         builder = builder.known("disk.path", Value::Text(self.config().data.display().to_string()), "config");
         builder = read_disk(builder, disk);
+        builder = self.read_walls(builder);
         let packs = packs.map_err(|failure| (reason(&failure), failure.to_string()));
         builder = pack_facts::fill(builder, self.config().packs.as_deref(), packs);
         let model = of_run.as_ref().map(|(_, facts)| facts.model.clone());
@@ -105,6 +106,23 @@ impl Engine {
         let facts =
             RunFacts::of(&stored.run, (&records, doing, now)).with_pack((model, manifest), (current, raised));
         Ok((stored, facts))
+    }
+
+    /// The walls around jobs, which a probe finds out once after the start.
+    fn read_walls(&self, builder: Builder) -> Builder {
+        use hale_sandbox::job::wall::State;
+        let Some(walls) = self.jobs().and_then(|jobs| jobs.walls()) else {
+            let why = "the probe of the start has not told them";
+            return builder
+                .unknown("jobs.walls_live", Reason::Missing, why)
+                .unknown("jobs.walls_missing", Reason::Missing, why);
+        };
+        let live = walls.iter().filter(|standing| standing.state == State::Live).count();
+        let missing = walls.iter().filter(|standing| matches!(standing.state, State::NotAvailable { .. }));
+        let missing = missing.map(|standing| standing.wall.name()).collect::<Vec<_>>().join(", ");
+        builder
+            .known("jobs.walls_live", Value::Int(live as i64), "sandbox")
+            .known("jobs.walls_missing", Value::Text(missing), "sandbox")
     }
 
     async fn counted(&self, now: Timestamp) -> Result<(Counts, Vec<QueueRow>), Failure> {

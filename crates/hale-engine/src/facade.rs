@@ -25,6 +25,8 @@ use crate::live::Hub;
 use crate::recorder::Recorder;
 use crate::registry::Registry;
 use crate::settings::{Config, Settings};
+use crate::worker::jobs::{Jobs, Owner};
+use crate::worker::results::Keep;
 use crate::worker::{Link, Worker};
 use arc_swap::ArcSwap;
 use hale_core::code::Code;
@@ -61,6 +63,7 @@ pub(crate) struct Inner {
     pub settings: Settings,
     pub meters: Arc<Meters>,
     pub hub: Hub,
+    pub jobs: Option<Arc<Jobs>>,
     pub mailboxes: workers::Mailboxes,
     pub keys: ArcSwap<BTreeMap<KeyId, KeyRow>>,
     pub started_at: Timestamp,
@@ -86,7 +89,8 @@ impl Engine {
     pub async fn start(config: Config, parts: Parts) -> Result<Self, Failure> {
         let Parts { store, blobs, gateway, meters, recorder } = parts;
         let env = Env { default_model: config.default_model.clone() };
-        let registry = Registry::load(store.clone(), env, config.files_allow.clone())?;
+        let jobs = jobs(&config);
+        let registry = Registry::load(store.clone(), env, (config.files_allow.clone(), jobs.clone()))?;
         let settings = Settings::new(store.settings().map_err(|error| error.failure())?);
         let keys = store.keys().map_err(|error| error.failure())?;
         let (inbox, received) = mpsc::channel(limits::INBOX);
@@ -103,6 +107,7 @@ impl Engine {
             settings,
             meters,
             hub,
+            jobs,
             mailboxes: workers::Mailboxes::default(),
             keys: ArcSwap::from_pointee(keys.into_iter().map(|key| (key.id, key)).collect()),
             probes: Probes::default(),
@@ -164,6 +169,11 @@ impl Engine {
         self.0.started_at
     }
 
+    /// Where this process's jobs live; none when their folder could not be made.
+    pub fn jobs(&self) -> Option<&Arc<Jobs>> {
+        self.0.jobs.as_ref()
+    }
+
     /// Sends an input and waits for its reply.
     pub(crate) async fn ask<T>(&self, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, Failure> {
         let (reply, answer) = oneshot::channel();
@@ -221,6 +231,8 @@ impl Engine {
         worker.files_allow.clone_from(&self.0.config.files_allow);
         worker.model_timeout = self.0.config.model_timeout;
         worker.blobs = Some(self.0.blobs.clone());
+        worker.keep = Some(Keep::here(self.0.blobs.clone()));
+        worker.jobs.clone_from(&self.0.jobs);
         worker.hidden = vec![self.0.config.data.clone()];
         crate::tasks::spawn("worker", Arc::new(worker).work(received, token));
         tracing::info!(event = "worker_started", worker = %id, slots, "embedded worker started");
@@ -274,6 +286,27 @@ impl Engine {
         }
         self.0.stop.cancel();
         crate::tasks::join(Duration::from_secs(2)).await;
+    }
+}
+
+/// The jobs of the server, once what a former one left running is ended. Without their folder there are no jobs, and
+/// everything else goes on.
+fn jobs(config: &Config) -> Option<Arc<Jobs>> {
+    match Jobs::open(&config.data, Owner::Server, config.jobs.clone()) {
+        Ok((jobs, reaped)) => {
+            for one in reaped.iter().filter(|one| one.killed + one.survivors > 0) {
+                tracing::warn!(
+                    event = "job_reaped", job = %one.job, killed = one.killed, survivors = one.survivors,
+                    "a job of a former process was left running and was ended"
+                );
+            }
+            Some(Arc::new(jobs))
+        }
+        Err(error) => {
+            let data = config.data.display();
+            tracing::error!(event = "jobs_off", error = %error, "no jobs: make the folder jobs in {data}");
+            None
+        }
     }
 }
 

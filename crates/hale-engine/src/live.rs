@@ -33,6 +33,19 @@ pub enum Live {
         offset: u64,
         text: Arc<str>,
     },
+    /// A line of a job's output.
+    Line {
+        index: u32,
+        attempt: u32,
+        stream: &'static str,
+        text: Arc<str>,
+    },
+    /// Where the step stands, in its own words.
+    Note {
+        index: u32,
+        attempt: u32,
+        text: Arc<str>,
+    },
     Ended,
 }
 
@@ -46,6 +59,8 @@ pub struct Doing {
     pub since: Timestamp,
     /// It waits for a place, because as many do the same as may.
     pub limited: bool,
+    /// Where it stands, in its own words.
+    pub note: Option<Arc<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +112,19 @@ impl Hub {
         self.with(|cells| {
             if let Some(doing) = cells.get_mut(&run).and_then(|cell| cell.doing.as_mut()) {
                 doing.limited = limited;
+            }
+        });
+    }
+
+    /// Where a step stands.
+    pub fn note(&self, run: RunId, (index, attempt): (u32, u32), text: Arc<str>) {
+        self.with(|cells| {
+            let Some(cell) = cells.get_mut(&run) else { return };
+            if let Some(watchers) = &cell.watchers {
+                let _ = watchers.send(Live::Note { index, attempt, text: text.clone() });
+            }
+            if let Some(doing) = cell.doing.as_mut().filter(|doing| doing.index == index) {
+                doing.note = Some(text);
             }
         });
     }

@@ -9,12 +9,13 @@ mod children;
 pub mod modes;
 pub mod watch;
 
+use crate::worker::jobs::Jobs;
 use arc_swap::ArcSwap;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::limiter::Limit;
 use hale_core::limits;
-use hale_core::pack::{Env, Manifest, Pack, Warning};
+use hale_core::pack::{Env, Kind, Manifest, Pack, Warning};
 use hale_core::run::PackRef;
 use hale_core::time::Timestamp;
 use hale_sandbox::Grant;
@@ -82,6 +83,7 @@ pub struct Registry {
     store: Arc<dyn Store>,
     env: Env,
     allow: Vec<Grant>,
+    jobs: Option<Arc<Jobs>>,
 }
 
 /// A checked pack and the ops that deploy it; none when it is there already.
@@ -105,9 +107,13 @@ impl Registry {
     ///
     /// # Errors
     /// What the store could not read.
-    pub fn load(store: Arc<dyn Store>, env: Env, allow: Vec<Grant>) -> Result<Self, Failure> {
-        let registry =
-            Self { shelf: Arc::default(), reload_errors: Arc::default(), store: store.clone(), env, allow };
+    pub fn load(
+        store: Arc<dyn Store>,
+        env: Env,
+        (allow, jobs): (Vec<Grant>, Option<Arc<Jobs>>),
+    ) -> Result<Self, Failure> {
+        let (shelf, reload_errors) = (Arc::default(), Arc::default());
+        let registry = Self { shelf, reload_errors, store: store.clone(), env, allow, jobs };
         for head in store.packs().map_err(|error| error.failure())? {
             registry.refresh(&head.name)?;
         }
@@ -225,6 +231,7 @@ impl Registry {
         })?;
         self.check_grants(&pack.manifest)?;
         warn_of_limits(&mut pack);
+        self.warn_of_job(&mut pack);
         let shelf = self.shelf.load();
         children::warn(&mut pack, &shelf);
         let entry = shelf.get(&pack.manifest.name);
@@ -268,7 +275,19 @@ impl Registry {
             let grant: Grant = text.parse().map_err(|error| refused(&error))?;
             grant.allowed_by(&self.allow).map_err(|error| refused(&error))?;
         }
-        Ok(())
+        match (manifest.kind, &self.jobs) {
+            (Kind::Job, Some(jobs)) => jobs.granted(manifest, &self.allow).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// A program that is not here may be on the machine of a worker, so that it is a warning; the start refuses it.
+    fn warn_of_job(&self, pack: &mut Pack) {
+        let objection = self.jobs.as_ref().and_then(|jobs| jobs.objection(&pack.manifest, &self.allow));
+        if let Some(why) = objection {
+            let message = format!("a job of this pack would not start here: {why}");
+            pack.warnings.push(Warning { line: 1, column: 1, message, help: String::new() });
+        }
     }
 
     pub(crate) fn errors(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
@@ -306,7 +325,7 @@ fn warn_of_limits(pack: &mut Pack) {
     let limits = &pack.manifest.limits;
     let unheld = [
         (limits.budget_usd.is_some(), "limits.budget_usd", "no prices are known; max_tokens bounds the use"),
-        (limits.memory.is_some(), "limits.memory", "it bounds processes, and this pack starts none"),
+        (pack.manifest.kind != Kind::Job && limits.memory.is_some(), "limits.memory", "it bounds processes, and this pack starts none"),
     ];
     for (_, key, why) in unheld.into_iter().filter(|(set, _, _)| *set) {
         let message = format!("{key} is kept but not enforced: {why}");

@@ -4,6 +4,7 @@
 //! Read next: [`crate::remedy`], which sets them.
 
 use crate::clock::Clock;
+use crate::worker::jobs::JobsConfig;
 use arc_swap::ArcSwap;
 use hale_core::fault;
 use hale_core::limits;
@@ -38,6 +39,8 @@ pub struct Config {
     pub model_timeout: Millis,
     /// Ended runs are kept this long.
     pub retention: Millis,
+    /// What jobs may run.
+    pub jobs: JobsConfig,
     pub clock: Clock,
     pub faults: fault::Handle,
 }
@@ -58,6 +61,7 @@ impl Config {
             spare_models: vec!["sim/backup".to_owned()],
             model_timeout: Millis::seconds(120),
             retention: Millis::seconds(86_400),
+            jobs: JobsConfig::default(),
             clock,
             faults: fault::Handle::default(),
         }

@@ -8,6 +8,10 @@
 pub mod agent;
 pub mod host;
 pub mod places;
+pub mod job;
+pub mod jobs;
+pub mod telling;
+pub mod results;
 pub mod replay;
 pub mod toolbox;
 pub mod waits;
@@ -25,6 +29,9 @@ use hale_sandbox::Grant;
 use hale_store::Blobs;
 use host::{Halt, Host};
 use places::Places;
+use jobs::Jobs;
+use results::Keep;
+use telling::Tell;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -90,6 +97,12 @@ pub struct Worker {
     pub hidden: Vec<PathBuf>,
     /// Calls of limited tools that are under way.
     pub places: Places,
+    /// How contents of jobs are kept; none means that they are not.
+    pub keep: Option<Keep>,
+    /// Where jobs live here; none means that this worker runs none.
+    pub jobs: Option<Arc<Jobs>>,
+    /// Where jobs tell what they say.
+    pub tell: Tell,
     running: Mutex<HashMap<RunId, Held>>,
     /// What comes from now on is given back unbegun.
     leaving: AtomicBool,
@@ -106,6 +119,8 @@ struct Held {
 
 impl Worker {
     pub fn new(id: WorkerId, link: Link, gateway: Arc<Gateway>, hub: Hub, clock: Clock) -> Self {
+        let (near, wall) = (hub.clone(), clock);
+        let tell: Tell = Arc::new(move |told| telling::here(&near, told, wall.now()));
         Self {
             id,
             link,
@@ -117,6 +132,9 @@ impl Worker {
             blobs: None,
             hidden: Vec::new(),
             places: Places::default(),
+            keep: None,
+            jobs: None,
+            tell,
             running: Mutex::default(),
             leaving: AtomicBool::new(false),
         }
@@ -195,6 +213,7 @@ impl Worker {
             _ if held.release.load(Ordering::Acquire) => Err(Halt::Stopped),
             Kind::Echo => echo(&host).await,
             Kind::Agent => agent::run(&host).await,
+            Kind::Job => job::run(&host).await,
         };
         let last = match result {
             Ok(output) => host.finish(output).await,

@@ -7,6 +7,7 @@
 
 pub mod approvals;
 pub mod asking;
+pub mod backtests;
 pub mod backup;
 pub mod capabilities;
 pub mod chaos;
@@ -122,6 +123,7 @@ enum Command {
     Packs(packs::Verb),
     #[command(subcommand)]
     Capabilities(capabilities::Verb),
+    Backtests(backtests::Verb),
     #[command(subcommand)]
     Workers(workers::Verb),
     #[command(subcommand)]
@@ -214,6 +216,7 @@ impl Command {
             Command::Approvals(verb) => verb.run(ctx).await,
             Command::Packs(verb) => verb.run(ctx).await,
             Command::Capabilities(verb) => verb.run(ctx).await,
+            Command::Backtests(verb) => verb.run(ctx).await,
             Command::Workers(verb) => verb.run(ctx).await,
             Command::Queues(verb) => verb.run(ctx).await,
             Command::Schedules(verb) => verb.run(ctx).await,

@@ -32,13 +32,14 @@ pub struct Ask {
     method: Method,
     path: String,
     body: Option<Vec<u8>>,
+    kind: &'static str,
     headers: Vec<(&'static str, String)>,
     patience: Duration,
 }
 
 impl Ask {
     fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), body: None, headers: Vec::new(), patience: PATIENCE }
+        Self { method, path: path.into(), body: None, kind: "application/json", headers: Vec::new(), patience: PATIENCE }
     }
 
     pub fn get(path: impl Into<String>) -> Self {
@@ -53,6 +54,11 @@ impl Ask {
     pub fn post(path: impl Into<String>, body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body).expect("the wire types have text keys and finite numbers");
         Self { body: Some(body), ..Self::new(Method::POST, path) }
+    }
+
+    /// A PUT of bytes.
+    pub fn put(path: impl Into<String>, bytes: Vec<u8>) -> Self {
+        Self { body: Some(bytes), kind: "application/octet-stream", ..Self::new(Method::PUT, path) }
     }
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -196,7 +202,7 @@ impl Client {
             request = request.header("authorization", format!("Bearer {}", key.reveal()));
         }
         if ask.body.is_some() {
-            request = request.header("content-type", "application/json");
+            request = request.header("content-type", ask.kind);
         }
         for (name, value) in ask.headers {
             request = request.header(name, value);

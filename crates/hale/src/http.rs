@@ -18,6 +18,7 @@ mod runs;
 mod bulk;
 mod dlq;
 mod stats;
+pub mod backtests;
 mod events;
 mod packs;
 mod doctor;

@@ -4,6 +4,9 @@
 //! Leaves to others: running, storing and diagnosing (`hale-engine` and below).
 //! Read next: [`cli`], what a person types; [`http`], what a program sends; [`serve`], how it is put together.
 
+/// The hidden subcommand by which hale starts itself for a job.
+pub const LAUNCHER: &str = "__job-launcher";
+
 pub mod wire;
 pub mod http;
 pub mod access;

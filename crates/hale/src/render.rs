@@ -8,6 +8,7 @@
 pub mod approval;
 pub mod bulk;
 pub mod compare;
+pub mod backtest;
 pub mod diagnosis;
 pub mod dlq;
 pub mod error;

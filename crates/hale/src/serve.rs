@@ -17,11 +17,13 @@ use hale_core::fault;
 use hale_core::limits;
 use hale_core::meter::Meters;
 use hale_engine::recorder::Recorder;
+use hale_engine::worker::jobs::JobsConfig;
 use hale_engine::{Clock, Engine, Parts};
 use hale_gateway::Gateway;
 use hale_gateway::call::{KeySource, ProviderConfig, Timeouts};
 use hale_lab::chaos::{Lab, Remote, SimAt};
 use hale_lab::sim;
+use hale_sandbox::Launcher;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -164,6 +166,10 @@ impl Built {
         };
         let engine = Engine::start(engine_config(config, clock, faults), parts).await;
         let engine = engine.map_err(|failure| Error::failed(&failure))?;
+        if let Some(jobs) = engine.jobs().cloned() {
+            // In the background: it starts a program, which a server must not wait for.
+            tokio::task::spawn_blocking(move || jobs.probe_walls().len());
+        }
         let policy = Policy {
             require_key: if config.settings.access_require_key {
                 RequireKey::Always
@@ -253,6 +259,7 @@ fn engine_config(config: &Config, clock: Clock, faults: fault::Handle) -> hale_e
         visibility: settings.queue_visibility_timeout,
         embedded_slots: embedded_slots.min(limits::WORKER_CONCURRENCY_MAX),
         files_allow: settings.files_allow.clone(),
+        jobs: jobs(config),
         default_model: settings.model_default.clone(),
         spare_models,
         model_timeout: settings.model_timeout,
@@ -260,6 +267,12 @@ fn engine_config(config: &Config, clock: Clock, faults: fault::Handle) -> hale_e
         clock,
         faults,
     }
+}
+
+/// What jobs may run, and how this program calls itself for them.
+pub fn jobs(config: &Config) -> JobsConfig {
+    let allow = config.settings.jobs_allow.clone();
+    JobsConfig { allow, launcher: Launcher::current(&[crate::LAUNCHER]) }
 }
 
 /// The lab, where faults may be injected: on loopback, unless the operator says otherwise.

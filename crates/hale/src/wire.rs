@@ -10,6 +10,8 @@ pub mod schedules;
 pub mod waits;
 pub mod dlq;
 pub mod stats;
+pub mod backtests;
+pub mod jobs;
 
 use hale_core::failure::Failure;
 use hale_core::run::event::{Artifact, Record};
@@ -139,6 +141,10 @@ pub enum LiveEvent {
     StepStarted { index: u32, attempt: u32, kind: String, name: String },
     /// Text of the model as it comes; not durable. `offset` counts bytes within (step, attempt).
     Chunk { index: u32, attempt: u32, offset: u64, text: String },
+    /// A line of a job's output, as it comes; not durable. `stream` is `stdout` or `stderr`.
+    Line { index: u32, attempt: u32, stream: String, text: String },
+    /// Where a step stands, in its own words; not durable.
+    Note { index: u32, attempt: u32, text: String },
     /// The reader was too slow or came late: live parts before this are gone, the journal is complete.
     Gap,
     /// The run as it ended; the stream closes.
@@ -319,6 +325,9 @@ pub struct Diagnosis {
     pub time_ms: BTreeMap<String, u64>,
     #[schemars(with = "crate::http::openapi::VerdictShape")]
     pub verdict: hale_playbooks::Verdict,
+    /// The walls around jobs on the server's machine; for the system, once they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub walls: Vec<jobs::WallView>,
     /// How long gathering and deciding took.
     pub took_ms: u64,
 }

@@ -6,13 +6,14 @@
 
 use super::error::{Flaw, Span};
 use super::import::Format;
+use super::job_keys::{Draft, JOB_KEYS};
 use super::tree::{Entry, Node, Value, clipped};
 use super::{Kind, Manifest};
 use crate::limits;
 use crate::nearest::nearest;
 
 /// All keys of a pack.
-pub(super) const KEYS: [&str; 21] = [
+pub(super) const KEYS: [&str; 31] = [
     "name",
     "version",
     "description",
@@ -34,6 +35,16 @@ pub(super) const KEYS: [&str; 21] = [
     "priority",
     "system_prompt",
     "documentation",
+    "run",
+    "workdir",
+    "env",
+    "files",
+    "results",
+    "expects",
+    "network",
+    "require",
+    "idempotent",
+    "exits",
 ];
 
 /// Reads keys and collects what is wrong with them.
@@ -41,7 +52,8 @@ pub(super) struct Reader {
     pub flaws: Vec<Flaw>,
     pub warnings: Vec<Flaw>,
     pub syntax: Syntax,
-    format: Format,
+    pub(super) job: Draft,
+    pub(super) format: Format,
     seen: Vec<String>,
 }
 
@@ -67,7 +79,7 @@ impl Syntax {
 
 impl Reader {
     pub fn new(syntax: Syntax, format: Format) -> Self {
-        Self { flaws: Vec::new(), warnings: Vec::new(), syntax, format, seen: Vec::new() }
+        Self { flaws: Vec::new(), warnings: Vec::new(), syntax, job: Draft::default(), format, seen: Vec::new() }
     }
 
     /// Whether the file has this key, well or badly filled.
@@ -91,6 +103,7 @@ impl Reader {
             let help = format!("add a line `{}`", self.syntax.example("name: my-pack"));
             self.flaw(&at, "`name` is missing".to_owned(), "expected among these keys", help);
         }
+        self.place_job(entries, &mut manifest);
         self.check_grants(entries, &manifest);
         self.check_tools(entries, &manifest);
         manifest
@@ -125,6 +138,7 @@ impl Reader {
             }
             "system_prompt" => put(&mut manifest.system_prompt, self.text(node, "system_prompt")),
             "documentation" => put(&mut manifest.documentation, self.text(node, "documentation")),
+            key if JOB_KEYS.contains(&key) => self.job_key(entry),
             _ => self.unknown(entry, &KEYS, manifest),
         }
     }
@@ -227,7 +241,7 @@ impl Reader {
     }
 
     fn kind(&mut self, node: &Node) -> Option<Kind> {
-        self.one_of(node, "kind", &["agent", "echo"])
+        self.one_of(node, "kind", &["agent", "echo", "job"])
     }
 
     /// A word of a closed list, read by the type's own wire form.
@@ -318,7 +332,7 @@ impl Reader {
                 "the file tools are granted no folder, so every call will be refused",
                 "add for example `grants: { files: [\"/var/log:ro\"] }`",
             ),
-            (false, false) => (
+            (false, false) if manifest.kind != Kind::Job => (
                 place("grants"),
                 "folders are granted, but no tool may use them",
                 "add `tools: [files.read, files.list, files.search]`, or remove `grants`",

@@ -4,6 +4,7 @@
 //! its unit in its name. Leaves checking a run's input to [`super::schema`].
 //! Read next: [`super::schema`].
 
+use super::job::Job;
 use super::schema::{InputError, InputSchema};
 use crate::limiter::{Limit, Rate};
 use crate::limits;
@@ -22,6 +23,8 @@ pub enum Kind {
     Agent,
     /// Answers with its input; needs no model.
     Echo,
+    /// A program behind walls.
+    Job,
 }
 
 /// What a run of the pack may use.
@@ -117,6 +120,9 @@ pub struct Manifest {
     /// The class of its runs unless the caller says otherwise.
     #[serde(default)]
     pub priority: Priority,
+    /// What a pack of kind `job` runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Box<Job>>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub system_prompt: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -5,6 +5,7 @@
 //! Read next: [`super::schema`].
 
 use super::Limits;
+use super::job_keys::JOB_LIMIT_KEYS;
 use super::keys::Reader;
 use super::schema::{Field, FieldType, InputSchema};
 use super::tree::{Entry, Node, Value, clipped};
@@ -21,7 +22,7 @@ const RETRY_KEYS: [&str; 3] = ["max", "backoff", "jitter"];
 const GRANT_KEYS: [&str; 1] = ["files"];
 
 impl Reader {
-    fn map<'a>(&mut self, node: &'a Node, key: &str, example: &str) -> &'a [Entry] {
+    pub(super) fn map<'a>(&mut self, node: &'a Node, key: &str, example: &str) -> &'a [Entry] {
         match &node.value {
             Value::Map(entries) => entries,
             _ => {
@@ -40,7 +41,7 @@ impl Reader {
                     let span = self.span(node, "limits.timeout", "timeout: 60s");
                     all.timeout = span.unwrap_or(all.timeout);
                 }
-                "memory" => all.memory = self.bytes(node),
+                "memory" => all.memory = self.bytes(node, ("limits.memory", "memory: 256MB")),
                 "max_turns" => {
                     let turns = self.whole(node, "limits.max_turns", 1..=u64::from(limits::TURNS_MAX));
                     all.max_turns =
@@ -57,7 +58,11 @@ impl Reader {
                     all.concurrency = runs.and_then(|runs| u32::try_from(runs).ok());
                 }
                 "rate" => all.rate = self.rate(node),
-                _ => self.unknown_in(entry, &LIMIT_KEYS, " in `limits`"),
+                _ if self.job_limit(entry) => {}
+                _ => {
+                    let known: Vec<&str> = LIMIT_KEYS.into_iter().chain(JOB_LIMIT_KEYS).collect();
+                    self.unknown_in(entry, &known, " in `limits`");
+                }
             }
         }
         all
@@ -91,8 +96,8 @@ impl Reader {
         }
     }
 
-    fn bytes(&mut self, node: &Node) -> Option<u64> {
-        let (key, expected, example) = ("limits.memory", "a size such as 256MB or 1GiB", "memory: 256MB");
+    pub(super) fn bytes(&mut self, node: &Node, (key, example): (&str, &str)) -> Option<u64> {
+        let expected = "a size such as 256MB or 1GiB";
         match &node.value {
             Value::Text(text) => match size(text) {
                 Some(bytes) => Some(bytes),

@@ -141,6 +141,8 @@ impl RunFacts {
             StepKind::Model
         } else if doing.starts_with("waiting for tool") {
             StepKind::Tool
+        } else if doing.starts_with("waiting for job") {
+            StepKind::Job
         } else {
             return;
         };
@@ -234,6 +236,7 @@ pub fn waiting_on(run: &Run, doing: Option<&Doing>) -> String {
             }
             Some(Doing { kind: StepKind::Tool, name, limited: true, .. }) => format!("limit:tool:{name}"),
             Some(Doing { kind: StepKind::Tool, name, .. }) => format!("tool:{name}"),
+            Some(Doing { kind: StepKind::Job, name, .. }) => format!("job:{name}"),
             _ => String::new(),
         },
         State::Initializing { .. } | State::Completing { .. } | State::Ended { .. } => String::new(),

@@ -10,6 +10,8 @@ use super::Engine;
 use super::operate::Deed;
 use crate::desk::WorkerLook;
 use crate::input::{Append, Caller, Hello, Input, Refusal};
+use crate::worker::results::{Content, Keep};
+use crate::worker::telling::{self, TOLD_MAX, Told, What};
 use crate::worker::Order;
 use calls::{Calls, Taken};
 use hale_core::code::Code;
@@ -79,6 +81,9 @@ pub struct Sync {
     pub appends: Vec<Append>,
     #[serde(default, skip_serializing_if = "Calls::is_empty")]
     pub calls: Calls,
+    /// What its jobs say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<Told>,
     /// How long to wait for orders; zero for a mere write.
     #[serde(default)]
     pub wait_ms: u64,
@@ -116,6 +121,7 @@ impl Engine {
     pub async fn worker_sync(&self, id: WorkerId, sync: Sync) -> Result<Synced, Failure> {
         let Some(mailbox) = self.0.mailboxes.get(id) else { return Err(unknown(id)) };
         mailbox.calls.take(sync.calls, (id, self.gateway().stats()), self.now())?;
+        self.hear(id, (sync.told, &sync.holds))?;
         let (reply, known) = oneshot::channel();
         self.send(Input::Heartbeat { worker: id, holds: sync.holds, reply }).await?;
         let mut waiting = Vec::with_capacity(sync.appends.len());
@@ -153,6 +159,37 @@ impl Engine {
     pub async fn worker_leave(&self, id: WorkerId) -> Result<(), Failure> {
         self.0.mailboxes.remove(id);
         self.ask(|reply| Input::Depart { worker: id, reply }).await
+    }
+
+    /// Tells our log and watchers what a worker's jobs said, of runs that it holds.
+    fn hear(&self, id: WorkerId, (told, holds): (Vec<Told>, &[(RunId, u64)])) -> Result<(), Failure> {
+        if told.len() > TOLD_MAX || !told.iter().all(Told::fits) {
+            let message = format!("take {} lines of worker {id}: at most {TOLD_MAX}, each bounded", told.len());
+            return Err(Failure::new(Code::E002, "worker.too_many_lines", "engine", message));
+        }
+        // The last words of a run come when it is held no more; what would make it look alive does not.
+        let held = |told: &Told| {
+            !matches!(told.what, What::Begun { .. } | What::Note { .. })
+                || holds.iter().any(|(run, _)| *run == told.run)
+        };
+        for told in told.into_iter().filter(held) {
+            telling::here(self.hub(), told, self.now());
+        }
+        Ok(())
+    }
+
+    /// Keeps a content that a worker's job made; the run's end names it.
+    ///
+    /// # Errors
+    /// E009 when the run is not the worker's, E007 when it cannot be stored.
+    pub async fn worker_keep(&self, id: WorkerId, content: Content) -> Result<String, Failure> {
+        let run = self.run(content.run).await?.run;
+        let holds = run.lease().is_some_and(|lease| lease.worker == id) && run.epoch == content.epoch;
+        if !holds {
+            let message = format!("keep a result of run {}: worker {id} does not hold it", run.id);
+            return Err(Failure::new(Code::E009, "run.fenced", "engine", message));
+        }
+        (Keep::here(self.0.blobs.clone()).put)(content).await
     }
 
     /// The worker takes no more work; what it holds goes on.

@@ -84,7 +84,24 @@ pub struct Host<'a> {
     tool_limits: BTreeMap<String, u32>,
     /// Events that are decided but not written: they go with the next write.
     pending: Mutex<Vec<Event>>,
+    /// Contents that are durable and that the end of the run names.
+    artifacts: Mutex<Vec<Artifact>>,
     next: Mutex<u32>,
+}
+
+/// Why a deed that ends by itself gives nothing.
+#[derive(Debug)]
+pub enum Broken {
+    /// The step fails; its policy decides what then.
+    Failed(Box<Failure>),
+    /// The run's execution ends here.
+    Halt(Halt),
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Broken::Failed(Box::new(failure))
+    }
 }
 
 impl<'a> Host<'a> {
@@ -108,6 +125,7 @@ impl<'a> Host<'a> {
             retries_max,
             tool_limits,
             pending: Mutex::default(),
+            artifacts: Mutex::default(),
             next: Mutex::new(0),
         }
     }
@@ -166,6 +184,25 @@ impl<'a> Host<'a> {
         F: FnOnce(u32) -> Fut,
         Fut: Future<Output = Result<Done, Failure>>,
     {
+        let cut = |attempt| async move {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => Err(Broken::Halt(Halt::Stopped)),
+                result = deed(attempt) => result.map_err(Broken::from),
+            }
+        };
+        self.step_whole(spec, cut).await
+    }
+
+    /// As [`Host::step`], for a deed that watches [`Host::stop`] itself, because it has to clear up.
+    ///
+    /// # Errors
+    /// As [`Host::step`].
+    pub async fn step_whole<F, Fut>(&self, spec: StepSpec, deed: F) -> Result<Value, Halt>
+    where
+        F: FnOnce(u32) -> Fut,
+        Fut: Future<Output = Result<Done, Broken>>,
+    {
         if let Some(step) = self.replay.done(spec.index) {
             return self.replayed(step, &spec);
         }
@@ -174,13 +211,10 @@ impl<'a> Host<'a> {
         let name: Arc<str> = Arc::from(spec.name.as_str());
         let since = self.worker.clock.now();
         let (kind, index) = (spec.kind, spec.index);
-        self.worker.hub.step(self.run.id, Doing { kind, name, index, attempt, since, limited: false });
+        let doing = Doing { kind, name, index, attempt, since, limited: false, note: None };
+        self.worker.hub.step(self.run.id, doing);
         let begun = Instant::now();
-        let result = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return Err(Halt::Stopped),
-            result = deed(attempt) => result,
-        };
+        let result = deed(attempt).await;
         let took = Millis::from(begun.elapsed());
         match result {
             Ok(done) => {
@@ -188,7 +222,8 @@ impl<'a> Host<'a> {
                 self.end(spec, (attempt, took), done);
                 Ok(value)
             }
-            Err(failure) => self.step_failed(spec, (attempt, took), failure).await,
+            Err(Broken::Failed(failure)) => self.step_failed(spec, (attempt, took), failure).await,
+            Err(Broken::Halt(halt)) => Err(halt),
         }
     }
 
@@ -248,7 +283,7 @@ impl<'a> Host<'a> {
         &self,
         spec: StepSpec,
         (attempt, took): (u32, Millis),
-        failure: Failure,
+        failure: Box<Failure>,
     ) -> Result<Value, Halt> {
         let policy = self.policy(&failure);
         let StepSpec { index, kind, name, .. } = spec;
@@ -256,7 +291,6 @@ impl<'a> Host<'a> {
         // Without chance the jitter is zero, which is a worse spread and no error.
         let _ = getrandom::fill(&mut chance);
         let chance = u64::from_le_bytes(chance);
-        let failure = Box::new(failure);
         self.write(vec![Event::StepFailed { index, attempt, kind, name, took, failure, policy, chance }])
             .await?;
         Err(Halt::Yielded)
@@ -314,11 +348,22 @@ impl<'a> Host<'a> {
     /// As [`Host::write`]; a blob that cannot be stored fails the run with E007.
     pub async fn finish(&self, output: Value) -> Result<(), Halt> {
         match self.kept(output).await {
-            Ok((artifacts, output)) => {
+            Ok((large, output)) => {
+                let mut artifacts = std::mem::take(&mut *self.artifacts());
+                artifacts.extend(large);
                 self.write(vec![Event::Completing { artifacts }, Event::Completed { output }]).await
             }
             Err(failure) => self.write(vec![Event::Failed { failure: Box::new(failure) }]).await,
         }
+    }
+
+    /// Durable contents that the end of the run shall name.
+    pub fn keep(&self, artifacts: Vec<Artifact>) {
+        self.artifacts().extend(artifacts);
+    }
+
+    fn artifacts(&self) -> std::sync::MutexGuard<'_, Vec<Artifact>> {
+        self.artifacts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn kept(&self, output: Value) -> Result<(Vec<Artifact>, Value), Failure> {

@@ -11,6 +11,7 @@ mod calls;
 mod evidence;
 mod fixes;
 mod flight;
+mod jobs;
 mod idle;
 mod leaving;
 mod letters;

@@ -58,6 +58,34 @@ pub async fn follow(ctx: &mut Ctx, client: &Client, run: &RunView, manner: Manne
     }
 }
 
+/// Shows the run until it ends, without its answer; none when the watching ended before.
+///
+/// # Errors
+/// As [`follow`].
+pub async fn to_its_end(
+    ctx: &mut Ctx,
+    client: &Client,
+    run: &RunView,
+    manner: Manner,
+) -> Result<Option<Box<RunView>>, Error> {
+    let mut live = Live::new(&ctx.screen, manner.words);
+    live.begin(&mut ctx.screen, run);
+    let over = watch(ctx, client, &run.id, (&mut live, manner)).await;
+    live.clear();
+    match over? {
+        Over::Ended(run) => {
+            if ctx.screen.format().is_human() {
+                live.end(&mut ctx.screen, &run);
+            }
+            Ok(Some(run))
+        }
+        Over::Elapsed | Over::Interrupted => {
+            ctx.screen.note(&format!("{} goes on; watch it: hale runs watch {}", run.id, run.id));
+            Ok(None)
+        }
+    }
+}
+
 async fn watch(ctx: &mut Ctx, client: &Client, id: &str, how: (&mut Live, Manner)) -> Result<Over, Error> {
     let (live, manner) = how;
     let mut events = Events::of_run(client, id);

@@ -20,6 +20,7 @@ use hale_engine::facade::workers::Welcome;
 use hale_engine::input::Hello;
 use hale_engine::live::Hub;
 use hale_engine::worker::Worker;
+use hale_engine::worker::jobs::{Jobs, Owner};
 use hale_engine::{Clock, tasks};
 use hale_gateway::Gateway;
 use hale_gateway::call::{ProviderConfig, Timeouts};
@@ -106,10 +107,15 @@ async fn work(
     worker.files_allow.clone_from(&config.settings.files_allow);
     worker.model_timeout = config.settings.model_timeout;
     worker.hidden = vec![config.data.clone()];
+    worker.jobs = jobs(config);
+    let (tells, told) = mpsc::channel(limits::INBOX);
+    worker.tell = link::tell(tells);
+    worker.keep = Some(server.keep());
     let worker = Arc::new(worker);
     let (orders, received) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     tasks::spawn("worker-writes", server.clone().write(worker.clone(), written));
+    tasks::spawn("worker-tells", server.clone().tell(worker.clone(), told));
     tasks::spawn("worker-polls", server.clone().poll(worker.clone(), orders, stop.clone()));
     tasks::spawn("worker", worker.clone().work(received, stop.child_token()));
     ctx.screen
@@ -120,6 +126,24 @@ async fn work(
     ));
     server.drain(&worker, (grace.duration(), end_asked()), &stop).await;
     Ok(())
+}
+
+/// Where this process's jobs live, once what a former worker left running is ended; without it no job is taken.
+fn jobs(config: &Config) -> Option<Arc<Jobs>> {
+    let opened = std::fs::create_dir_all(&config.data)
+        .and_then(|()| Jobs::open(&config.data, Owner::Worker(std::process::id()), crate::serve::jobs(config)));
+    match opened {
+        Ok((jobs, reaped)) => {
+            for one in reaped.iter().filter(|one| one.killed + one.survivors > 0) {
+                tracing::warn!(event = "job_reaped", job = %one.job, killed = one.killed, survivors = one.survivors, "a job of a former worker was left running and was ended");
+            }
+            Some(Arc::new(jobs))
+        }
+        Err(error) => {
+            tracing::error!(event = "jobs_off", error = %error, "this worker takes no jobs: make the folder jobs in {}", config.data.display());
+            None
+        }
+    }
 }
 
 async fn end_asked() {

@@ -89,6 +89,8 @@ settings! {
     packs: Option<PathBuf> = "packs", Start;
     /// Folders that packs may be granted, each with `:ro` or `:rw`. A pack that asks for more is refused at deploy.
     files_allow: Vec<Grant> = "files.allow", Start;
+    /// Programs, and folders of programs, that packs of kind `job` may run. Your list takes the place of the default.
+    jobs_allow: Vec<PathBuf> = "jobs.allow", Start;
     /// Time limit of a run whose pack names none.
     run_timeout: Millis = "run.timeout", Start;
     /// Retries of a failed tool or connector after its first try, where the pack names none.

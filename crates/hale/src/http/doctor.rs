@@ -7,6 +7,7 @@ use super::extract::{Asked, Input, Segment, id};
 use super::guard::By;
 use super::problem::Refusal;
 use super::view;
+use crate::wire::jobs::WallView;
 use crate::wire::{self, Diagnosis, FixReport};
 use axum::Json;
 use axum::extract::State;
@@ -15,6 +16,7 @@ use hale_engine::DryRun;
 use hale_engine::evidence::Diagnosed;
 use hale_engine::remedy::{FixOrder, Fixed};
 use hale_playbooks::Evidence;
+use hale_sandbox::job::wall;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -34,6 +36,7 @@ pub async fn doctor(State(app): State<Arc<App>>) -> Result<Json<Diagnosis>, Refu
 
 fn shown(app: &App, subject: String, diagnosed: Diagnosed) -> Diagnosis {
     let now = app.engine.now();
+    let walls = if subject == "system" { walls(app) } else { Vec::new() };
     Diagnosis {
         schema: "hale.diagnosis/1".to_owned(),
         subject,
@@ -41,8 +44,23 @@ fn shown(app: &App, subject: String, diagnosed: Diagnosed) -> Diagnosis {
         run: diagnosed.run.as_ref().map(|stored| view::stored(stored, now)),
         time_ms: view::spans(&diagnosed.time),
         verdict: diagnosed.verdict,
+        walls,
         took_ms: diagnosed.took.0,
     }
+}
+
+/// The walls around jobs here, once the probe of the start has told them.
+fn walls(app: &App) -> Vec<WallView> {
+    let standing = app.engine.jobs().and_then(|jobs| jobs.walls()).unwrap_or_default();
+    let shown = standing.iter().map(|standing| {
+        let why = match &standing.state {
+            wall::State::NotAvailable { why } => why.clone(),
+            wall::State::NotAsked => "not asked for".to_owned(),
+            wall::State::Live => String::new(),
+        };
+        WallView { name: standing.wall.name().to_owned(), live: why.is_empty(), why }
+    });
+    shown.collect()
 }
 
 #[derive(Debug, Deserialize)]

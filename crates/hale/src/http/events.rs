@@ -133,6 +133,13 @@ impl Teller {
             Ok(Live::Chunk { index, attempt, offset, text }) => {
                 self.live(offset, &LiveEvent::Chunk { index, attempt, offset, text: text.to_string() }).await
             }
+            Ok(Live::Line { index, attempt, stream, text }) => {
+                let (stream, text) = (stream.to_owned(), text.to_string());
+                self.live(0, &LiveEvent::Line { index, attempt, stream, text }).await
+            }
+            Ok(Live::Note { index, attempt, text }) => {
+                self.live(0, &LiveEvent::Note { index, attempt, text: text.to_string() }).await
+            }
             Err(RecvError::Lagged(_)) => {
                 self.live(0, &LiveEvent::Gap).await?;
                 self.catch_up().await
@@ -198,6 +205,8 @@ fn frame(id: &str, event: &LiveEvent) -> Bytes {
         LiveEvent::Record { .. } => "record",
         LiveEvent::StepStarted { .. } => "step_started",
         LiveEvent::Chunk { .. } => "chunk",
+        LiveEvent::Line { .. } => "line",
+        LiveEvent::Note { .. } => "note",
         LiveEvent::Gap => "gap",
         LiveEvent::End { .. } => "end",
     };

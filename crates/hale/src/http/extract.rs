@@ -85,6 +85,19 @@ impl<T: Shape, S: Send + Sync> FromRequest<S> for Input<T> {
     }
 }
 
+/// A body of bytes, at most so many.
+#[derive(Clone, Debug)]
+pub struct Raw<const MOST: usize>(pub Bytes);
+
+impl<const MOST: usize, S: Send + Sync> FromRequest<S> for Raw<MOST> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        read(&parts.headers, body, MOST).await.map(Self)
+    }
+}
+
 async fn read(headers: &HeaderMap, mut body: Body, most: usize) -> Result<Bytes, Refusal> {
     if let Some(encoding) = headers.get(CONTENT_ENCODING)
         && encoding != "identity"

@@ -11,6 +11,8 @@ pub const BODY_BYTES: usize = 1 << 20;
 pub const PACK_BODY_BYTES: usize = 2 << 20;
 /// A worker's batch: some hundred step results of up to 64 KiB each.
 pub const WORKER_BODY_BYTES: usize = 16 << 20;
+/// One result of a job that a worker process sends: it lies in memory at both ends; larger ones need the embedded worker.
+pub const WORKER_BLOB_BYTES: usize = 64 << 20;
 /// The longest wait that one request may ask for, below the idle limits of common proxies' defaults.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Letters of an idempotency key; keys are stored for a day, so they must stay small.

@@ -4,7 +4,7 @@
 
 use super::openapi::{self, Shown};
 use super::{
-    App, approvals, bulk, capabilities, chaos, config, dlq, doctor, events, health, keys, operations, packs, queues, runs, schedules, stats, status, workers,
+    App, approvals, backtests, bulk, capabilities, chaos, config, dlq, doctor, events, health, keys, operations, packs, queues, runs, schedules, stats, status, workers,
 };
 use crate::wire::queues as wire_queues;
 use crate::wire::schedules as wire_schedules;
@@ -16,6 +16,7 @@ use std::sync::Arc;
 pub enum Verb {
     Get,
     Post,
+    Put,
     Delete,
 }
 
@@ -24,6 +25,7 @@ impl Verb {
         match self {
             Verb::Get => "GET",
             Verb::Post => "POST",
+            Verb::Put => "PUT",
             Verb::Delete => "DELETE",
         }
     }
@@ -32,6 +34,7 @@ impl Verb {
         match self {
             Verb::Get => MethodFilter::GET,
             Verb::Post => MethodFilter::POST,
+            Verb::Put => MethodFilter::PUT,
             Verb::Delete => MethodFilter::DELETE,
         }
     }
@@ -257,6 +260,32 @@ pub static TABLE: &[Route] = &[
         .takes(json!(wire::waits::Decide))
         .gives(200, json!(wire::RunView))
         .also(&[404, 409, 422]),
+    route!(Post "/api/v1/backtests" "backtests.start" "Start a back-test" backtests::start)
+        .params(&[IDEMPOTENCY])
+        .takes(json!(wire::backtests::StartBacktest))
+        .gives(202, json!(wire::backtests::BacktestView))
+        .also(&[200, 404, 409, 422, 429, 503]),
+    route!(Get "/api/v1/backtests" "backtests.list" "Back-tests, newest first" backtests::list)
+        .params(&[FILTER, LIMIT, AFTER])
+        .gives(200, json!(wire::Page<wire::backtests::BacktestView>))
+        .also(&[422]),
+    route!(Get "/api/v1/backtests/{id}" "backtests.show" "One back-test with its stages and metrics" backtests::show)
+        .gives(200, json!(wire::backtests::BacktestView))
+        .also(&[404]),
+    route!(Post "/api/v1/backtests/{id}/cancel" "backtests.cancel" "End a back-test" backtests::cancel)
+        .takes(json!(wire::CancelRun))
+        .gives(200, json!(wire::backtests::BacktestView))
+        .also(&[404, 409]),
+    route!(Get "/api/v1/backtests/{id}/equity" "backtests.equity" "The equity curve" backtests::equity)
+        .params(&[query("points", "Points of the curve, 2 to 5000; 500 by default.")])
+        .gives(200, json!(wire::backtests::EquityView))
+        .also(&[404, 422]),
+    route!(Get "/api/v1/backtests/{id}/results" "backtests.results" "The files that a back-test made" backtests::results)
+        .gives(200, json!(wire::Page<openapi::ArtifactShape>))
+        .also(&[404]),
+    route!(Get "/api/v1/backtests/{id}/results/{*name}" "backtests.result" "The bytes of a result" backtests::content)
+        .gives(200, Shown::Bytes)
+        .also(&[404, 503]),
     route!(Get "/api/v1/runs/{id}/why" "runs.why" "Why a run is as it is" doctor::why)
         .gives(200, json!(wire::Diagnosis))
         .also(&[404]),
@@ -344,6 +373,14 @@ pub static TABLE: &[Route] = &[
     route!(Post "/api/v1/workers/{id}/leave" "workers.leave" "A worker ends; what is leased to it is released" workers::leave)
         .gives(200, Shown::Object)
         .also(&[404]),
+    route!(Put "/api/v1/workers/{id}/blobs" "workers.blob" "Keep what a worker's job made" workers::blob)
+        .params(&[
+            query("run", "The run whose job made it; the worker must hold it."),
+            query("epoch", "The epoch under which the worker holds the run."),
+        ])
+        .takes(Shown::Bytes)
+        .gives(200, json!(wire::jobs::Kept))
+        .also(&[404, 409, 503]),
     route!(Post "/api/v1/workers/{id}/drain" "workers.drain" "Give a worker nothing new" workers::drain)
         .gives(200, json!(wire::WorkerView))
         .also(&[404]),

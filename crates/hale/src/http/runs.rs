@@ -118,7 +118,7 @@ fn due(
 }
 
 /// 1 to 255 visible ASCII letters; the engine scopes it by caller.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let mut given = headers.get_all("idempotency-key").iter();
     let Some(value) = given.next() else { return Ok(None) };
     let key = value.as_bytes();
@@ -249,6 +249,14 @@ pub async fn artifact(
     Segments(run, name): Segments,
 ) -> Result<Response, Refusal> {
     let run: RunId = id(&run)?;
+    content(&app, run, &name).await
+}
+
+/// The bytes of an artifact of a run.
+///
+/// # Errors
+/// E010 when there is none of that name, E007 when its content is lost.
+pub(super) async fn content(app: &App, run: RunId, name: &str) -> Result<Response, Refusal> {
     let stored = of(run, app.engine.run(run).await)?;
     let Some(artifact) = stored.artifacts.into_iter().find(|artifact| artifact.name == name) else {
         let message = format!("find artifact {name:?} of run {run}");

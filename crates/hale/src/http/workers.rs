@@ -4,12 +4,12 @@
 //! Read next: `hale-engine/src/facade/workers.rs`.
 
 use super::App;
-use super::extract::{Input, Segment, Shape, id};
+use super::extract::{Asked, Input, Raw, Segment, Shape, id};
 use super::guard::By;
-use super::limits::WORKER_BODY_BYTES;
+use super::limits::{WORKER_BLOB_BYTES, WORKER_BODY_BYTES};
 use super::problem::Refusal;
 use super::view;
-use crate::wire::{Page, WorkerView};
+use crate::wire::{self, Page, WorkerView};
 use axum::Json;
 use axum::extract::State;
 use hale_core::id::{RunId, WorkerId};
@@ -17,7 +17,9 @@ use hale_core::time::Timestamp;
 use hale_engine::facade::workers::{Sync, Synced, Welcome};
 use hale_engine::WorkerLook;
 use hale_engine::input::Hello;
+use hale_engine::worker::results::Content;
 use hale_store::WorkerRow;
+use serde::Deserialize;
 use std::sync::Arc;
 
 impl Shape for Hello {}
@@ -101,6 +103,26 @@ pub async fn leave(
     let worker: WorkerId = id(&worker)?;
     app.engine.worker_leave(worker).await?;
     Ok(Json(serde_json::json!({ "id": worker.to_string(), "status": "left" })))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobQuery {
+    run: String,
+    epoch: u64,
+}
+
+/// `PUT /api/v1/workers/{id}/blobs?run=ID&epoch=N`: what a job of that run made.
+pub async fn blob(
+    State(app): State<Arc<App>>,
+    Segment(worker): Segment,
+    Asked(query): Asked<BlobQuery>,
+    Raw(bytes): Raw<WORKER_BLOB_BYTES>,
+) -> Result<Json<wire::jobs::Kept>, Refusal> {
+    let (worker, run): (WorkerId, RunId) = (id(&worker)?, id(&query.run)?);
+    let (size, content) = (bytes.len() as u64, Content { run, epoch: query.epoch, bytes: bytes.to_vec() });
+    let hash = app.engine.worker_keep(worker, content).await?;
+    Ok(Json(wire::jobs::Kept { schema: "hale.kept/1".to_owned(), hash, bytes: size }))
 }
 
 /// `POST /api/v1/workers/{id}/drain`.

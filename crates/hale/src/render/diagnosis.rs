@@ -27,6 +27,20 @@ pub fn text(diagnosis: &Diagnosis, look: &Look) -> String {
     }
     text.push_str(&time_line(diagnosis));
     text.push_str(&verdict(&diagnosis.verdict, look));
+    text.push_str(&walls(diagnosis));
+    text
+}
+
+/// The walls around jobs: how many stand, and why the others do not.
+fn walls(diagnosis: &Diagnosis) -> String {
+    if diagnosis.walls.is_empty() {
+        return String::new();
+    }
+    let live = diagnosis.walls.iter().filter(|wall| wall.live).count();
+    let mut text = format!("\n{}{live} of {} around jobs are live\n", name("walls"), diagnosis.walls.len());
+    for wall in diagnosis.walls.iter().filter(|wall| !wall.live) {
+        text.push_str(&format!("{}not {}: {}\n", name(""), wall.name, wall.why));
+    }
     text
 }
 

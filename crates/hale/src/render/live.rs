@@ -90,6 +90,12 @@ impl Live {
                 self.turn(format!("step {}  {name}{again}", index + 1));
             }
             LiveEvent::Chunk { text, .. } => self.word(text),
+            LiveEvent::Line { text, .. } => {
+                if self.words == Words::Shown && !text.starts_with("STAGE ") {
+                    self.keep(screen, &format!("    {}", crate::logs::line::escaped(text)));
+                }
+            }
+            LiveEvent::Note { text, .. } => self.note(screen, text),
             LiveEvent::Gap => {}
             LiveEvent::End { .. } => self.clear(),
         }
@@ -133,6 +139,16 @@ impl Live {
         spinner.enable_steady_tick(TICK);
         spinner.set_message(self.doing.clone());
         self.spinner = Some(spinner);
+    }
+
+    /// On a terminal it is the end of the moving line.
+    fn note(&mut self, screen: &mut Screen, text: &str) {
+        let text = cut(&crate::logs::line::escaped(text), TAIL_COLUMNS);
+        match &self.spinner {
+            Some(spinner) => spinner.set_message(format!("{}  {}", self.doing, Tone::Dim.paint(&text))),
+            None if self.words == Words::Shown => screen.note(&text),
+            None => {}
+        }
     }
 
     fn word(&mut self, text: &str) {

@@ -75,6 +75,7 @@ fn details(pack: &PackView, look: &Look) -> Vec<(&'static str, String)> {
         ("model", pack.model.clone().unwrap_or_default()),
         ("fallback", pack.fallback.join(", ")),
         ("tools", pack.tools.join(", ")),
+        ("runs", runs(pack)),
         ("files", pack.files.join(", ")),
         ("limit", when::span(pack.timeout_ms)),
         ("deployed", deployed),
@@ -89,15 +90,35 @@ pub fn deployed(pack: &PackView, look: &Look) -> String {
         "deployed" => format!("{}\n", look.good(&head)),
         _ => format!("{} {head}\n", look.glyphs.note()),
     };
+    let runs = runs(pack);
     let grants = if pack.files.is_empty() { "no files".to_owned() } else { pack.files.join(", ") };
     let tools = if pack.tools.is_empty() { "no tools".to_owned() } else { pack.tools.join(", ") };
+    let grants = if runs.is_empty() { format!("{grants}; {tools}") } else { grants };
     text.push_str(&pairs(&[
-        ("grants", format!("{grants}; {tools}")),
+        ("runs", runs),
+        ("grants", grants),
         ("model", pack.model.clone().unwrap_or_default()),
         ("limit", when::span(pack.timeout_ms)),
     ]));
     text.push_str(&warnings(pack, look));
     text
+}
+
+/// What a job runs and may use; empty for other kinds.
+fn runs(pack: &PackView) -> String {
+    let job = pack.manifest.as_ref().and_then(|manifest| manifest.get("job"));
+    let Some(job) = job.and_then(|job| serde_json::from_value::<hale_core::pack::Job>(job.clone()).ok()) else {
+        return String::new();
+    };
+    let mut told = vec![job.program().to_owned()];
+    told.push(if job.network { "with the network".to_owned() } else { "no network".to_owned() });
+    if !job.require.is_empty() {
+        told.push(format!("only behind {}", job.require.join(", ")));
+    }
+    if let Some(results) = &job.results {
+        told.push(format!("results from {results}"));
+    }
+    told.join("; ")
 }
 
 pub fn warnings(pack: &PackView, look: &Look) -> String {

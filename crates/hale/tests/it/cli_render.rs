@@ -209,6 +209,7 @@ fn a_diagnosis_has_its_sentence_its_proof_and_its_way_out() {
         run: None,
         time_ms: Default::default(),
         verdict: diagnose(catalogue(), &starved()),
+        walls: Vec::new(),
         took_ms: 3,
     };
     let text = plain(&diagnosis::text(&shown, &look(None)));

@@ -29,3 +29,5 @@ mod cli_hints;
 mod cli_operate;
 mod proof_leave;
 mod http_queues;
+mod proof_jobs;
+mod proof_backtests;

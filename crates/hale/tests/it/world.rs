@@ -343,6 +343,12 @@ impl World {
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
+    /// The server's own log, every line so far.
+    pub fn log_file(&self) -> String {
+        let entries = std::fs::read_dir(self.data.join("logs")).into_iter().flatten().flatten();
+        entries.filter_map(|entry| std::fs::read_to_string(entry.path()).ok()).collect()
+    }
+
     /// Sets a fault of the model.
     pub fn model_does(&mut self, fault: &Value) {
         let answer = self.sim.post("/sim/faults", fault).unwrap();

@@ -41,6 +41,7 @@ pub fn diagnosis(verdict: Verdict) -> Diagnosis {
         run: None,
         time_ms: Default::default(),
         verdict,
+        walls: Vec::new(),
         took_ms: 0,
     }
 }

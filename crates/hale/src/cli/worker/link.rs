@@ -7,9 +7,18 @@
 
 use crate::client::{Ask, Client};
 use crate::exit::{Error, Exit};
+use crate::http::limits::WORKER_BLOB_BYTES;
+use crate::wire::jobs::Kept;
+use hale_core::code::Code;
+use hale_core::failure::Failure;
+use hale_core::limits;
+use hale_core::port::Boxed;
+use hale_core::retry::RetryClass;
 use hale_engine::facade::workers::calls::Calls;
 use hale_engine::facade::workers::{Sync, Synced, Welcome};
 use hale_engine::input::{Append, Hello, Refusal};
+use hale_engine::worker::results::{Content, Keep};
+use hale_engine::worker::telling::{TOLD_MAX, Tell, Told};
 use hale_engine::worker::{Link, Orders, Worker};
 use serde_json::Value;
 use std::future::Future;
@@ -25,6 +34,10 @@ const BATCH: usize = 64;
 const POLL: Duration = Duration::from_secs(4);
 /// How long writing "released" may take; what is not written by then is leased again when its lease runs out.
 const GIVING_BACK: Duration = Duration::from_secs(5);
+/// Between two bundles of lines: a watcher sees them at once, and a chatty program makes five requests a second.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+/// The largest content over a slow line.
+const UPLOAD: Duration = Duration::from_secs(120);
 /// Between two tries when the server is away.
 const AGAIN: Duration = Duration::from_millis(300);
 
@@ -47,6 +60,11 @@ pub fn link(writes: mpsc::Sender<Write>) -> Link {
     })
 }
 
+/// Jobs that say more than the server takes lose lines, not time.
+pub fn tell(tells: mpsc::Sender<Told>) -> Tell {
+    Arc::new(move |told| drop(tells.try_send(told)))
+}
+
 /// The server as this worker sees it.
 #[derive(Clone)]
 pub struct Server {
@@ -62,11 +80,20 @@ impl Server {
     }
 
     async fn sync(&self, worker: &Worker, appends: Vec<Append>, wait: Duration) -> Result<Synced, Error> {
+        self.sync_told(worker, (appends, Vec::new()), wait).await
+    }
+
+    async fn sync_told(
+        &self,
+        worker: &Worker,
+        (appends, lines): (Vec<Append>, Vec<Told>),
+        wait: Duration,
+    ) -> Result<Synced, Error> {
         let told = self.told.load(Ordering::Relaxed);
         let calls = Calls::after(worker.gateway.stats(), told, worker.clock.now());
         let last = calls.last();
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        let sync = Sync { holds: worker.holds(), appends, calls, wait_ms };
+        let sync = Sync { holds: worker.holds(), appends, calls, told: lines, wait_ms };
         let path = format!("/api/v1/workers/{}/sync", self.hello.id);
         let result = self.client.ask(Ask::post(path, &sync).patient(wait)).await;
         if let (Ok(_), Some(last)) = (&result, last) {
@@ -100,6 +127,41 @@ impl Server {
                 let _ = write.reply.send(result);
             }
         }
+    }
+
+    /// Sends what jobs say, in bundles; what the server does not take is lost, since nobody waits for it.
+    pub async fn tell(self, worker: Arc<Worker>, mut told: mpsc::Receiver<Told>) {
+        let mut batch = Vec::with_capacity(TOLD_MAX);
+        while told.recv_many(&mut batch, TOLD_MAX).await > 0 {
+            let lines = std::mem::take(&mut batch);
+            if let Err(error) = self.sync_told(&worker, (Vec::new(), lines), Duration::ZERO).await {
+                tracing::debug!(event = "lines_lost", error = %error.message, "lines of jobs were not taken");
+            }
+            tokio::time::sleep(TELL_EVERY).await;
+        }
+    }
+
+    /// Contents of jobs go to the server, which has the store.
+    pub fn keep(&self) -> Keep {
+        let (client, worker) = (self.client.clone(), self.hello.id);
+        let put = move |content: Content| -> Boxed<'static, Result<String, Failure>> {
+            let client = client.clone();
+            Box::pin(async move {
+                let Content { run, epoch, bytes } = content;
+                let path = format!("/api/v1/workers/{worker}/blobs?run={run}&epoch={epoch}");
+                let kept: Result<Kept, Error> = client.ask(Ask::put(path, bytes).patient(UPLOAD)).await;
+                kept.map(|kept| kept.hash).map_err(|error| {
+                    let failure = Failure::new(
+                        Code::E007,
+                        "artifact.not_stored",
+                        "worker",
+                        format!("send a result of run {run} to the server: {}", error.message),
+                    );
+                    failure.retried_as(RetryClass::Tool)
+                })
+            })
+        };
+        Keep { put: Arc::new(put), most: WORKER_BLOB_BYTES as u64 }
     }
 
     /// Asks for orders until `stop`.
