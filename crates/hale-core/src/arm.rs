@@ -27,7 +27,8 @@ pub const ARMS_MAX: usize = 256;
 #[serde(deny_unknown_fields)]
 pub struct Registration {
     pub name: String,
-    /// Where it answers: `http://127.0.0.1:8102`.
+    /// Where it answers: `http://127.0.0.1:8102`. None with nothing else means as it was registered before.
+    #[serde(default)]
     pub url: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
@@ -89,7 +90,9 @@ impl Registration {
         ];
         if !self.properties.is_empty() {
             lines.push("properties:".to_owned());
-            lines.extend(self.properties.iter().map(|(key, value)| format!("  {}: {}", quoted(key), quoted(value))));
+            lines.extend(
+                self.properties.iter().map(|(key, value)| format!("  {}: {}", quoted(key), quoted(value))),
+            );
         }
         lines.extend(self.timeout_seconds.map(|seconds| format!("limits: {{ timeout: {seconds}s }}")));
         lines.push("---".to_owned());
@@ -161,7 +164,9 @@ impl Heard {
             return Health::Expired { why: format!("nothing was heard of it for {}", ttl) };
         }
         match (self.ok_at, self.unhealthy) {
-            (_, true) => Health::Unhealthy { why: format!("{} failures in a row: {}", self.failures, self.error) },
+            (_, true) => {
+                Health::Unhealthy { why: format!("{} failures in a row: {}", self.failures, self.error) }
+            }
             (None, false) if self.asked_at.is_some() => {
                 Health::Unhealthy { why: format!("it has not answered yet: {}", self.error) }
             }

@@ -59,7 +59,12 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { keyword: 10, domain: 50, good: 10, defaults: vec!["planner".to_owned(), "planner-arm".to_owned()] }
+        Self {
+            keyword: 10,
+            domain: 50,
+            good: 10,
+            defaults: vec!["planner".to_owned(), "planner-arm".to_owned()],
+        }
     }
 }
 
@@ -130,7 +135,8 @@ impl Decision {
             (Reason::Score { .. }, None) => "it was the only one".to_owned(),
         };
         let relaxed: Vec<String> = self.relaxed.iter().map(|one| one.constraint.to_string()).collect();
-        let given_up = if relaxed.is_empty() { String::new() } else { format!("; without {}", relaxed.join(", ")) };
+        let given_up =
+            if relaxed.is_empty() { String::new() } else { format!("; without {}", relaxed.join(", ")) };
         format!("{} takes it: {why}{given_up}", self.arm)
     }
 

@@ -123,7 +123,11 @@ impl Arms {
         self.egress.client(url).map_err(|source| Error::Address { arm: target.arm.to_owned(), source })
     }
 
-    async fn send(&self, target: Target<'_>, (request, url): (RequestBuilder, &Url)) -> Result<Response, Error> {
+    async fn send(
+        &self,
+        target: Target<'_>,
+        (request, url): (RequestBuilder, &Url),
+    ) -> Result<Response, Error> {
         let (arm, address) = (target.arm.to_owned(), url.origin().ascii_serialization());
         let response = request.send().await.map_err(|error| {
             let (connecting, source) = (error.is_connect(), Box::new(error.without_url()));

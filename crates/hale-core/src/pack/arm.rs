@@ -20,7 +20,8 @@ impl Reader {
             None => Some(text.trim_end_matches('/').to_owned()),
             Some(problem) => {
                 let message = format!("`endpoint` is {:?}: {problem}", clipped(&text));
-                let help = "write the base address of the service, for example http://127.0.0.1:8102".to_owned();
+                let help =
+                    "write the base address of the service, for example http://127.0.0.1:8102".to_owned();
                 self.flaw(&node.at, message, "not the address of a service", help);
                 None
             }
@@ -50,9 +51,15 @@ impl Reader {
         let place = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.at.clone());
         match (manifest.kind == Kind::Arm, self.seen("endpoint")) {
             (true, false) => {
-                let help = "add the base address of the service, for example `endpoint: \"http://127.0.0.1:8102\"`";
+                let help =
+                    "add the base address of the service, for example `endpoint: \"http://127.0.0.1:8102\"`";
                 let at = place("kind").unwrap_or(0..0);
-                self.flaw(&at, "the arm has no `endpoint`".to_owned(), "it answers elsewhere", help.to_owned());
+                self.flaw(
+                    &at,
+                    "the arm has no `endpoint`".to_owned(),
+                    "it answers elsewhere",
+                    help.to_owned(),
+                );
             }
             (false, true) => {
                 let help = "add `kind: arm`, or remove the endpoint: other packs run here".to_owned();

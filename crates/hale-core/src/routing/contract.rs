@@ -12,7 +12,8 @@ use std::fmt;
 
 /// Keys about safety: a constraint under one of these is never relaxed, even if it calls itself optional.
 pub const SAFETY: [&str; 11] = [
-    "approval", "data", "files", "network", "pii", "privacy", "region", "safety", "sandbox", "secrets", "tenant",
+    "approval", "data", "files", "network", "pii", "privacy", "region", "safety", "sandbox", "secrets",
+    "tenant",
 ];
 
 /// Constraints of one contract; a person does not state more, and each is checked against every arm.
@@ -103,7 +104,9 @@ impl<'de> Deserialize<'de> for Constraint {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         Ok(match Written::deserialize(input)? {
             Written::Bare(text) => Constraint::text(&text),
-            Written::Has(Pair { key, value, required }) => Constraint { says: Says::Has { key, value }, required },
+            Written::Has(Pair { key, value, required }) => {
+                Constraint { says: Says::Has { key, value }, required }
+            }
             Written::Text(Words { text, required }) => Constraint { says: Says::Text { text }, required },
         })
     }
@@ -146,7 +149,10 @@ impl Contract {
         }
         let letters = self.goal.chars().count();
         if letters > GOAL_CHARS {
-            return flaw("goal", format!("it has {letters} letters, at most {GOAL_CHARS}; put data into `input`"));
+            return flaw(
+                "goal",
+                format!("it has {letters} letters, at most {GOAL_CHARS}; put data into `input`"),
+            );
         }
         if self.constraints.len() > CONSTRAINTS_MAX {
             let problem = format!("there are {}, at most {CONSTRAINTS_MAX}", self.constraints.len());

@@ -46,7 +46,8 @@ impl Score {
 
     /// The same under these constraints.
     pub(super) fn under(&self, candidate: &Candidate, constraints: &[&Constraint]) -> Self {
-        let unmet = constraints.iter().filter(|one| !meets(candidate, one)).map(ToString::to_string).collect();
+        let unmet =
+            constraints.iter().filter(|one| !meets(candidate, one)).map(ToString::to_string).collect();
         let mut score = Self { total: 0, unmet, ..self.clone() };
         if score.is_fit() {
             score.total = score.sum();

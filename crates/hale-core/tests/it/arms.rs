@@ -67,12 +67,16 @@ fn a_registration_with_the_guides_fields_comes_to_a_pack() {
     }))
     .unwrap();
     let source = registration.pack_source();
-    let pack = parse(source.as_bytes(), "planner-arm.md", &Env::default()).unwrap_or_else(|e| panic!("{e}\n{source}"));
+    let pack = parse(source.as_bytes(), "planner-arm.md", &Env::default())
+        .unwrap_or_else(|e| panic!("{e}\n{source}"));
     let manifest = pack.manifest;
     assert_eq!((manifest.name.as_str(), manifest.kind), ("planner-arm", Kind::Arm));
     assert_eq!(manifest.endpoint.as_deref(), Some("http://planner:8100"));
     assert_eq!(manifest.keywords, ["plan", "decompose", "break down", "steps"]);
-    assert_eq!((&manifest.domains, &manifest.capabilities), (&vec!["planning".to_owned()], &vec!["planning".to_owned()]));
+    assert_eq!(
+        (&manifest.domains, &manifest.capabilities),
+        (&vec!["planning".to_owned()], &vec!["planning".to_owned()])
+    );
     assert!(!manifest.idempotent);
     assert!(pack.warnings.is_empty(), "{:?}", pack.warnings);
     assert_eq!(registration.ttl(), TTL);
@@ -101,9 +105,11 @@ fn what_an_arm_says_of_itself_cannot_break_out_of_its_line() {
 
 #[test]
 fn an_arm_has_an_endpoint_and_nothing_else_has() {
-    let read = |keys: &str| parse(format!("---\nname: a\n{keys}\n---\nx\n").as_bytes(), "a.md", &Env::default());
+    let read =
+        |keys: &str| parse(format!("---\nname: a\n{keys}\n---\nx\n").as_bytes(), "a.md", &Env::default());
     assert!(read("kind: arm\nendpoint: \"http://127.0.0.1:8102/\"").is_ok_and(|pack| {
-        pack.manifest.endpoint.as_deref() == Some("http://127.0.0.1:8102") && pack.manifest.documentation == "x"
+        pack.manifest.endpoint.as_deref() == Some("http://127.0.0.1:8102")
+            && pack.manifest.documentation == "x"
     }));
     for (keys, told) in [
         ("kind: arm", "has no `endpoint`"),

@@ -80,7 +80,9 @@ fn each_keyword_counts_ten_and_the_domain_fifty() {
 #[test]
 fn words_are_compared_whole_and_without_case() {
     let arms = [candidate("art", "art", &["plan"]), candidate("c", "systems", &["c++", "c#"])];
-    assert!(ranked(&goal("start with the explanation"), &arms, &Rules::default()).iter().all(|s| s.total == 0));
+    assert!(
+        ranked(&goal("start with the explanation"), &arms, &Rules::default()).iter().all(|s| s.total == 0)
+    );
     assert_eq!(ranked(&goal("PLAN!"), &arms, &Rules::default())[0].total, 10);
     let scores = ranked(&goal("port it from C++ to c#."), &arms, &Rules::default());
     assert_eq!((scores[0].arm.as_str(), scores[0].total), ("c", 20));
@@ -111,8 +113,15 @@ fn what_nobody_scores_on_goes_to_a_healthy_default_and_never_to_a_sick_one() {
     assert_eq!(refused.scores.len(), 6, "the refusal has all scores");
     assert!(refused.scores_line().contains("planner 0 (unhealthy: connection refused)"));
     let rules = Rules { defaults: words(&["planner", "retriever"]), ..Rules::default() };
-    assert_eq!(decide(&goal("hello"), &arms, &rules).unwrap().arm, "retriever", "the next default is healthy");
-    assert_eq!(decide(&goal("plan it"), &arms[..1], &rules).unwrap_err().to_string(), "route the task: no arm is fit to take it");
+    assert_eq!(
+        decide(&goal("hello"), &arms, &rules).unwrap().arm,
+        "retriever",
+        "the next default is healthy"
+    );
+    assert_eq!(
+        decide(&goal("plan it"), &arms[..1], &rules).unwrap_err().to_string(),
+        "route the task: no arm is fit to take it"
+    );
     assert_eq!(decide(&goal("x"), &[], &rules).unwrap_err().to_string(), "route the task: there are no arms");
 }
 
@@ -164,7 +173,8 @@ fn a_constraint_that_was_given_up_in_vain_is_given_back() {
 #[test]
 fn a_constraint_can_name_arm_kind_capability_and_domain() {
     for (key, value) in [("arm", "Judge"), ("capability", "review"), ("domain", "review")] {
-        let decision = routed(&with("write code and check it", vec![Constraint::has(key, value, true)]), &six());
+        let decision =
+            routed(&with("write code and check it", vec![Constraint::has(key, value, true)]), &six());
         assert_eq!(decision.arm, "judge", "{key}");
     }
     let remote = with("write code", vec![Constraint::has("kind", "arm", true)]);
@@ -235,7 +245,8 @@ fn any_key() -> impl Strategy<Value = String> {
 
 fn any_constraint() -> impl Strategy<Value = Constraint> {
     prop_oneof![
-        (any_key(), any_word(), any::<bool>()).prop_map(|(key, value, required)| Constraint::has(&key, &value, required)),
+        (any_key(), any_word(), any::<bool>())
+            .prop_map(|(key, value, required)| Constraint::has(&key, &value, required)),
         (any_word(), any::<bool>())
             .prop_map(|(text, required)| Constraint { says: Says::Text { text }, required }),
     ]

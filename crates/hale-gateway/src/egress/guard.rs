@@ -26,7 +26,8 @@ impl Guard {
     }
 
     fn allows(&self, host: &str) -> bool {
-        let bare = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
+        let bare =
+            host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
         self.allow.read().unwrap_or_else(PoisonError::into_inner).contains(&bare)
     }
 
@@ -49,7 +50,8 @@ impl Guard {
         if is_never_called(ip) {
             return Err(Error::Never { host: host.to_owned(), ip });
         }
-        if ip.to_canonical().is_loopback() || self.allows(host) || self.allows(&ip.to_canonical().to_string()) {
+        if ip.to_canonical().is_loopback() || self.allows(host) || self.allows(&ip.to_canonical().to_string())
+        {
             return Ok(());
         }
         Err(Error::NotAllowed { host: host.to_owned() })
@@ -57,7 +59,8 @@ impl Guard {
 
     /// Whether this name may lead to this address.
     fn leads(&self, name: &str, ip: IpAddr) -> bool {
-        !is_never_called(ip) && (ip.to_canonical().is_loopback() || (!is_local_name(name) && self.allows(name)))
+        !is_never_called(ip)
+            && (ip.to_canonical().is_loopback() || (!is_local_name(name) && self.allows(name)))
     }
 }
 
@@ -87,7 +90,11 @@ fn is_local_name(name: &str) -> bool {
 fn is_never_called(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
-            ip.is_link_local() || ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() || ip.octets()[0] == 0
+            ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_multicast()
+                || ip.is_broadcast()
+                || ip.octets()[0] == 0
         }
         IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_unspecified() || ip.is_multicast(),
     }
