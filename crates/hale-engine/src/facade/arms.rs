@@ -9,7 +9,7 @@ use super::operate::Deed;
 use crate::arms::{Kept, key};
 use crate::input::Caller;
 use crate::registry::{PackInfo, Versioning};
-use hale_core::arm::{ARMS_MAX, Health, Registration, WORDS_MAX};
+use hale_core::arm::{ARMS_MAX, Health, Registration, TTL_MAX, TTL_MIN, WORDS_MAX};
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::limits;
@@ -288,13 +288,15 @@ fn check(registration: &Registration) -> Result<(), Failure> {
     if count > WORDS_MAX {
         return invalid(format!("it names {count} words, at most {WORDS_MAX}"));
     }
-    if let Some(seconds) = registration.timeout_seconds
-        && !(1..=limits::RUN_TIMEOUT_MAX.0 / 1000).contains(&seconds)
-    {
-        return invalid(format!(
-            "`timeout_seconds` is {seconds}, from 1 to {}",
-            limits::RUN_TIMEOUT_MAX.0 / 1000
-        ));
+    let seconds = |span: Millis| span.0 / 1000;
+    let spans = [
+        ("timeout_seconds", registration.timeout_seconds, 1..=seconds(limits::RUN_TIMEOUT_MAX)),
+        ("ttl_seconds", registration.ttl_seconds, seconds(TTL_MIN)..=seconds(TTL_MAX)),
+    ];
+    for (field, asked, range) in spans {
+        if let Some(asked) = asked.filter(|asked| !range.contains(asked)) {
+            return invalid(format!("`{field}` is {asked}, from {} to {}", range.start(), range.end()));
+        }
     }
     Ok(())
 }

@@ -15,9 +15,8 @@ use std::time::Duration;
 /// A pack that can be routed to and needs no model.
 async fn deploy(house: &House, name: &str, more: &str) {
     let source = format!("---\nname: {name}\nversion: 1.0.0\nkind: echo\n{more}\n---\n");
-    let deployed =
-        house.app.engine.deploy(&format!("{name}.md"), source.as_bytes(), DryRun::No, &Caller::engine());
-    deployed.await.unwrap();
+    let file = format!("{name}.md");
+    house.app.engine.deploy(&file, source.as_bytes(), DryRun::No, &Caller::engine()).await.unwrap();
 }
 
 async fn two_arms(house: &House) {
@@ -317,6 +316,8 @@ async fn an_arm_is_refused_where_it_must_not_be() {
         (json!({"name": "echo", "url": arm.base_url()}), 409, "E011"),
         (json!({"name": "a", "url": arm.base_url(), "keywrods": []}), 422, "E002"),
         (json!({"name": "a", "url": arm.base_url(), "keywords": vec!["x"; 300]}), 422, "E002"),
+        (json!({"name": "a", "url": arm.base_url(), "ttl_seconds": 5}), 422, "E002"),
+        (json!({"name": "a", "url": arm.base_url(), "timeout_seconds": 0}), 422, "E002"),
     ] {
         let problem = house.post("/api/v1/arms/register", body.clone()).gives(status).await.problem();
         assert_eq!(problem.code, code, "{body}");

@@ -14,7 +14,7 @@ Examples:
   hale arms check-conflicts
   hale arms check-conflicts coder --json
 
-Exit code 0 without conflicts, 10 with. Which packs share a capability at all: hale packs list")]
+Exit code 0 without conflicts, 10 with. Capabilities that several packs offer: hale capabilities check-conflicts")]
 pub struct Args {
     /// Only conflicts of this arm
     name: Option<String>,
