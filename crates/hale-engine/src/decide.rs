@@ -25,11 +25,11 @@ const CHANGE_TRIES: u32 = 5;
 impl Desk {
     pub(crate) fn decide(&mut self, input: Input, now: Timestamp) {
         match input {
-            Input::Submit { order, input, idempotency, with, reply, ended } => {
+            Input::Submit { order, first, input, idempotency, with, reply, ended } => {
                 if let Some(ended) = ended {
                     self.watchers.entry(order.id).or_default().push(ended);
                 }
-                self.submit(*order, (input, idempotency, with), reply, now);
+                self.submit((*order, first), (input, idempotency, with), reply, now);
             }
             Input::Watch { run, ended } => self.watchers.entry(run).or_default().push(ended),
             Input::Released { pack } => self.released(&pack),
@@ -66,7 +66,7 @@ impl Desk {
 
     fn submit(
         &mut self,
-        order: Order,
+        (order, first): (Order, Vec<Event>),
         (input, idempotency, with): (Arc<str>, Option<Idempotency>, With),
         reply: Reply<Receipt>,
         now: Timestamp,
@@ -94,12 +94,10 @@ impl Desk {
             effects,
             output: None,
         };
-        if let Some((from, steps)) = with.fork
-            && let Err(refused) = moved.add(Event::Forked { from, steps }, now)
-        {
+        let fork = with.fork.map(|(from, steps)| Event::Forked { from, steps });
+        if let Err(failure) = follow(&mut moved, first.into_iter().chain(fork), now) {
             self.watchers.remove(&moved.run.id);
-            let failure = Failure::new(Code::E011, "run.conflict", "engine", "keep the steps of another run");
-            return drop(reply.send(Err(failure.caused_by(&refused))));
+            return drop(reply.send(Err(failure)));
         }
         let line = Line::of(&moved.run);
         match self.idle_worker(&line.queue) {
@@ -414,6 +412,20 @@ fn served(mut queues: Vec<Arc<str>>) -> Vec<Arc<str>> {
     queues.dedup();
     queues.truncate(limits::WORKER_QUEUES);
     queues
+}
+
+/// Adds to an acceptance what is told with it.
+fn follow(
+    moved: &mut Moved,
+    events: impl Iterator<Item = Event>,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    for event in events {
+        moved.add(event, now).map_err(|refused| {
+            Failure::new(Code::E011, "run.unfit_beginning", "engine", "accept the run").caused_by(&refused)
+        })?;
+    }
+    Ok(())
 }
 
 fn holds(active: &crate::desk::Active, worker: WorkerId) -> bool {

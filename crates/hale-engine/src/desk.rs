@@ -4,6 +4,7 @@
 //! Read next: [`crate::decide`].
 
 use crate::gates::Gates;
+use crate::arms::Arms;
 use crate::input::{Ended, Input, Reply};
 use crate::lines::{Flows, Ripening};
 use crate::live::Hub;
@@ -139,6 +140,7 @@ pub(crate) struct Desk {
     pub settings: Settings,
     pub meters: Arc<Meters>,
     pub hub: Hub,
+    pub arms: Arms,
     pub active: HashMap<RunId, Active>,
     pub queue: Queue,
     pub workers: BTreeMap<WorkerId, WorkerState>,

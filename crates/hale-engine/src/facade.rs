@@ -1,9 +1,10 @@
 //! The engine's handle: what the doors may ask of it. Cheap to clone.
 //!
 //! Every call that changes something returns after its commit. Errors are [`Failure`]s with a code.
-//! Read next: [`runs`], [`queues`], [`letters`], [`bulk`], [`packs`], [`workers`], [`operate`].
+//! Read next: [`runs`], [`queues`], [`letters`], [`bulk`], [`tasks`], [`arms`], [`packs`], [`workers`], [`operate`].
 
 pub mod approvals;
+pub mod arms;
 pub mod bulk;
 pub mod clear;
 pub mod letters;
@@ -15,8 +16,10 @@ pub mod replay;
 pub mod runs;
 pub mod schedules;
 pub mod stats;
+pub mod tasks;
 pub mod workers;
 
+use crate::arms::Arms;
 use crate::clock::Clock;
 use crate::desk::{Batch, Desk, Look};
 use crate::health::Probes;
@@ -64,6 +67,7 @@ pub(crate) struct Inner {
     pub meters: Arc<Meters>,
     pub hub: Hub,
     pub jobs: Option<Arc<Jobs>>,
+    pub arms: Arms,
     pub mailboxes: workers::Mailboxes,
     pub keys: ArcSwap<BTreeMap<KeyId, KeyRow>>,
     pub started_at: Timestamp,
@@ -94,8 +98,8 @@ impl Engine {
         let settings = Settings::new(store.settings().map_err(|error| error.failure())?);
         let keys = store.keys().map_err(|error| error.failure())?;
         let (inbox, received) = mpsc::channel(limits::INBOX);
-        let (hub, stop) = (Hub::default(), CancellationToken::new());
-        let desk = desk(&config, (&store, &registry, &settings), (&meters, &hub))?;
+        let (hub, arms, stop) = (Hub::default(), Arms::default(), CancellationToken::new());
+        let desk = desk(&config, (&store, &registry, &settings), (&meters, &hub, &arms))?;
         crate::tasks::spawn("loop", crate::engine::run(desk, received, stop.clone()));
         let inner = Inner {
             started_at: config.clock.now(),
@@ -108,6 +112,7 @@ impl Engine {
             meters,
             hub,
             jobs,
+            arms,
             mailboxes: workers::Mailboxes::default(),
             keys: ArcSwap::from_pointee(keys.into_iter().map(|key| (key.id, key)).collect()),
             probes: Probes::default(),
@@ -123,6 +128,7 @@ impl Engine {
         engine.start_probes(recorder);
         crate::tasks::spawn("schedules", crate::schedules::follow(engine.clone()));
         crate::tasks::spawn("bulk", crate::bulk::work(engine.clone()));
+        engine.start_arms();
         if let Some(dir) = engine.0.config.packs.clone() {
             crate::registry::watch::watch(engine.clone(), dir, engine.0.stop.clone()).await;
         }
@@ -313,7 +319,7 @@ fn jobs(config: &Config) -> Option<Arc<Jobs>> {
 fn desk(
     config: &Config,
     (store, registry, settings): (&Arc<dyn Store>, &Registry, &Settings),
-    (meters, hub): (&Arc<Meters>, &Hub),
+    (meters, hub, arms): (&Arc<Meters>, &Hub, &Arms),
 ) -> Result<Desk, Failure> {
     let mut desk = Desk {
         config: config.clone(),
@@ -322,6 +328,7 @@ fn desk(
         settings: settings.clone(),
         meters: meters.clone(),
         hub: hub.clone(),
+        arms: arms.clone(),
         active: Default::default(),
         queue: Default::default(),
         workers: BTreeMap::new(),

@@ -8,6 +8,7 @@
 mod act;
 mod adopt;
 pub mod bulk;
+pub mod arms;
 mod claims;
 pub mod clock;
 pub mod consent;

@@ -6,6 +6,7 @@
 //! Read next: [`host`], what a run may do, then [`agent`], the loop of turns, and [`waits`].
 
 pub mod agent;
+pub mod arm;
 pub mod host;
 pub mod places;
 pub mod job;
@@ -214,6 +215,7 @@ impl Worker {
             Kind::Echo => echo(&host).await,
             Kind::Agent => agent::run(&host).await,
             Kind::Job => job::run(&host).await,
+            Kind::Arm => arm::run(&host).await,
         };
         let last = match result {
             Ok(output) => host.finish(output).await,

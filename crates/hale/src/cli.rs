@@ -8,6 +8,7 @@
 pub mod approvals;
 pub mod asking;
 pub mod backtests;
+pub mod arms;
 pub mod backup;
 pub mod capabilities;
 pub mod chaos;
@@ -32,6 +33,7 @@ pub mod runs;
 pub mod schedules;
 pub mod secrets;
 pub mod status;
+pub mod tasks;
 pub mod up;
 pub mod why;
 pub mod worker;
@@ -125,6 +127,10 @@ enum Command {
     Capabilities(capabilities::Verb),
     Backtests(backtests::Verb),
     #[command(subcommand)]
+    Tasks(tasks::Verb),
+    #[command(subcommand)]
+    Arms(arms::Verb),
+    #[command(subcommand)]
     Workers(workers::Verb),
     #[command(subcommand)]
     Queues(queues::Verb),
@@ -217,6 +223,8 @@ impl Command {
             Command::Packs(verb) => verb.run(ctx).await,
             Command::Capabilities(verb) => verb.run(ctx).await,
             Command::Backtests(verb) => verb.run(ctx).await,
+            Command::Tasks(verb) => verb.run(ctx).await,
+            Command::Arms(verb) => verb.run(ctx).await,
             Command::Workers(verb) => verb.run(ctx).await,
             Command::Queues(verb) => verb.run(ctx).await,
             Command::Schedules(verb) => verb.run(ctx).await,

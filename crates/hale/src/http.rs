@@ -19,6 +19,8 @@ mod bulk;
 mod dlq;
 mod stats;
 pub mod backtests;
+mod tasks;
+mod arms;
 mod events;
 mod packs;
 mod doctor;

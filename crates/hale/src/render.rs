@@ -9,6 +9,7 @@ pub mod approval;
 pub mod bulk;
 pub mod compare;
 pub mod backtest;
+pub mod arm;
 pub mod diagnosis;
 pub mod dlq;
 pub mod error;

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::nearest::nearest;
 
 /// All keys of a pack.
-pub(super) const KEYS: [&str; 31] = [
+pub(super) const KEYS: [&str; 36] = [
     "name",
     "version",
     "description",
@@ -21,6 +21,11 @@ pub(super) const KEYS: [&str; 31] = [
     "model",
     "fallback",
     "capabilities",
+    "domains",
+    "keywords",
+    "properties",
+    "endpoint",
+    "idempotent",
     "tools",
     "approve",
     "approval_timeout",
@@ -106,6 +111,7 @@ impl Reader {
         self.place_job(entries, &mut manifest);
         self.check_grants(entries, &manifest);
         self.check_tools(entries, &manifest);
+        self.check_endpoint(entries, &manifest);
         manifest
     }
 
@@ -122,6 +128,11 @@ impl Reader {
                 manifest.fallback = models.iter().filter_map(|node| self.model(node, "fallback")).collect();
             }
             "capabilities" => manifest.capabilities = self.words(node, "capabilities"),
+            "domains" => manifest.domains = self.words(node, "domains"),
+            "keywords" => manifest.keywords = self.words(node, "keywords"),
+            "properties" => manifest.properties = self.properties(node),
+            "endpoint" => manifest.endpoint = self.endpoint(node),
+            "idempotent" => put(&mut manifest.idempotent, self.truth(node, "idempotent")),
             "tools" => manifest.tools = self.tools(node),
             "approve" => manifest.approve = self.approve(node),
             "approval_timeout" => manifest.approval_timeout = self.approval_timeout(node),
@@ -241,7 +252,7 @@ impl Reader {
     }
 
     fn kind(&mut self, node: &Node) -> Option<Kind> {
-        self.one_of(node, "kind", &["agent", "echo", "job"])
+        self.one_of(node, "kind", &["agent", "arm", "echo", "job"])
     }
 
     /// A word of a closed list, read by the type's own wire form.

@@ -107,6 +107,8 @@ fn table(run: &mut Run, event: &Event, now: Timestamp) -> Result<Vec<Effect>, Re
             run.usage = steps.iter().fold(run.usage, |sum, step| sum.plus(step.usage));
             Vec::new()
         }
+        // Told with the acceptance, before anybody works on it.
+        (Pending { .. }, Event::Routed { .. }) if run.epoch == 0 => Vec::new(),
         (Initializing { lease, .. }, Event::Initialized) => running(run, *lease, now),
         (Running { .. }, Event::StepDispatched { .. }) => progress(run, now),
         // Steps end in their order, each once: a result that is there already is never stored again.

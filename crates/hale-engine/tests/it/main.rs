@@ -7,6 +7,7 @@ mod approvals;
 mod children;
 mod sleeps;
 mod bulk;
+mod arms;
 mod calls;
 mod evidence;
 mod fixes;

@@ -32,6 +32,7 @@ pub static SETTING: [Variable; 27] = [
     own("HALE_PACKS", "packs"),
     own("HALE_FILES_ALLOW", "files.allow"),
     own("HALE_JOBS_ALLOW", "jobs.allow"),
+    own("HALE_ARMS_ALLOW", "arms.allow"),
     own("HALE_RUN_TIMEOUT", "run.timeout"),
     guide("AGENT_TIMEOUT", "run.timeout", "HALE_RUN_TIMEOUT"),
     own("HALE_RUN_RETRIES_MAX", "run.retries_max"),

@@ -91,6 +91,9 @@ settings! {
     files_allow: Vec<Grant> = "files.allow", Start;
     /// Programs, and folders of programs, that packs of kind `job` may run. Your list takes the place of the default.
     jobs_allow: Vec<PathBuf> = "jobs.allow", Start;
+    /// Hosts beside this machine on which arms may be: names or addresses. Arms say themselves where they are, so
+    /// without this list the server calls nobody on their word but services on its own machine.
+    arms_allow: Vec<String> = "arms.allow", Start;
     /// Time limit of a run whose pack names none.
     run_timeout: Millis = "run.timeout", Start;
     /// Retries of a failed tool or connector after its first try, where the pack names none.

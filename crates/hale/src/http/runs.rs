@@ -82,8 +82,8 @@ fn submission(
         priority: priority(order.priority)?,
         timeout: order.timeout.map(|text| span("timeout", &text)).transpose()?,
         idempotency,
-        retry_of: None,
         due,
+        ..Submit::default()
     })
 }
 
