@@ -8,9 +8,9 @@
 //! Read next: `hale-engine/src/schedules.rs`, which fires.
 
 use crate::time::Timestamp;
+use jiff::ToSpan;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use jiff::ToSpan;
 
 /// Days that are looked through for the next firing: the 29th of February may be eight years away.
 const DAYS_AHEAD: u32 = 9 * 366;
@@ -36,7 +36,9 @@ pub struct Cron {
 
 /// The word of a cron line that is not understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("read the cron line {line:?}: {problem}; {expected}, for example \"0 3 * * *\" for every day at 03:00")]
+#[error(
+    "read the cron line {line:?}: {problem}; {expected}, for example \"0 3 * * *\" for every day at 03:00"
+)]
 pub struct Error {
     pub line: String,
     pub problem: String,

@@ -26,7 +26,9 @@ pub struct Rate {
 
 /// Why a text is not a rate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("read {text:?} as a rate: write for example 10/s, 100/m, 5/h or 1/30s, at most {STARTS_MAX} in up to a day")]
+#[error(
+    "read {text:?} as a rate: write for example 10/s, 100/m, 5/h or 1/30s, at most {STARTS_MAX} in up to a day"
+)]
 pub struct Error {
     pub text: String,
 }

@@ -23,8 +23,8 @@ mod nested;
 mod tree;
 
 pub use error::{Error, Paint, Problem};
-pub use keys::is_name;
 pub use job::Job;
+pub use keys::is_name;
 pub use manifest::{Kind, Limits, Manifest};
 pub use parse::parse;
 pub use schema::{Field, FieldType, InputError, InputSchema};

@@ -148,7 +148,10 @@ impl Queue {
     /// Runs that wait in one line.
     pub fn line_len(&self, line: &Line) -> u64 {
         let named = self.named.get(&line.queue);
-        named.and_then(|named| named.classes[line.priority as usize].counts.get(&line.key)).copied().unwrap_or(0)
+        named
+            .and_then(|named| named.classes[line.priority as usize].counts.get(&line.key))
+            .copied()
+            .unwrap_or(0)
     }
 
     pub fn set_weights(&mut self, queue: &Arc<str>, weights: Weights) {

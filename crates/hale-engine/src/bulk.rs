@@ -292,6 +292,8 @@ impl Engine {
             actor: row.actor.as_str().into(),
             correlation: row.correlation.as_str().into(),
             traceparent: None,
+            // The new run is its old one's tenant's.
+            tenant: None,
             trigger,
         };
         let done = |detail: String| {

@@ -26,7 +26,8 @@ pub(crate) fn serves(served: &[Arc<str>], queue: &str) -> bool {
 impl Desk {
     /// The worker with the most free slots among those that take from the queue; one that named it comes first.
     pub(crate) fn idle_worker(&self, queue: &str) -> Option<WorkerId> {
-        let idle = self.workers.iter().filter(|(_, worker)| worker.free() > 0 && serves(&worker.queues, queue));
+        let idle =
+            self.workers.iter().filter(|(_, worker)| worker.free() > 0 && serves(&worker.queues, queue));
         idle.max_by_key(|(_, worker)| (!worker.queues.is_empty(), worker.free())).map(|(id, _)| *id)
     }
 
@@ -43,7 +44,8 @@ impl Desk {
         // An empty list sorts first and is served last.
         for (served, slots) in groups.into_iter().rev() {
             let Desk { queue, gates, registry, settings, .. } = self;
-            let may = |line: &hale_core::queue::Line| !settings.holds(&line.key) && gates.may(line, registry, now);
+            let may =
+                |line: &hale_core::queue::Line| !settings.holds(&line.key) && gates.may(line, registry, now);
             let claims = queue.next(slots.min(CLAIMS_MAX), |name| serves(&served, name), may);
             for claim in claims {
                 self.place(claim, &served, now);

@@ -415,11 +415,7 @@ fn served(mut queues: Vec<Arc<str>>) -> Vec<Arc<str>> {
 }
 
 /// Adds to an acceptance what is told with it.
-fn follow(
-    moved: &mut Moved,
-    events: impl Iterator<Item = Event>,
-    now: Timestamp,
-) -> Result<(), Failure> {
+fn follow(moved: &mut Moved, events: impl Iterator<Item = Event>, now: Timestamp) -> Result<(), Failure> {
     for event in events {
         moved.add(event, now).map_err(|refused| {
             Failure::new(Code::E011, "run.unfit_beginning", "engine", "accept the run").caused_by(&refused)

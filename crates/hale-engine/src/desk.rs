@@ -3,8 +3,8 @@
 //! Holds active runs only (leased or waiting); the queue is counters, its runs stay in the store.
 //! Read next: [`crate::decide`].
 
-use crate::gates::Gates;
 use crate::arms::Arms;
+use crate::gates::Gates;
 use crate::input::{Ended, Input, Reply};
 use crate::lines::{Flows, Ripening};
 use crate::live::Hub;
@@ -90,16 +90,37 @@ pub struct WorkerLook {
 /// What follows when an op of the batch is durable.
 #[derive(Debug)]
 pub(crate) enum Act {
-    Accepted { reply: Reply<crate::input::Receipt>, moved: Moved, input: Arc<str> },
+    Accepted {
+        reply: Reply<crate::input::Receipt>,
+        moved: Moved,
+        input: Arc<str>,
+    },
     Moved(Moved),
     /// `line`: the one that the run has left by this.
-    Changed { reply: Reply<Run>, moved: Moved, retry: Option<Input>, line: Option<Line> },
-    Appended { reply: oneshot::Sender<Result<(), crate::input::Refusal>>, moved: Moved },
+    Changed {
+        reply: Reply<Run>,
+        moved: Moved,
+        retry: Option<Input>,
+        line: Option<Line>,
+    },
+    Appended {
+        reply: oneshot::Sender<Result<(), crate::input::Refusal>>,
+        moved: Moved,
+    },
     Delegated(Box<crate::adopt::Adopted>),
-    Claimed { worker: WorkerId, n: u32, claim: hale_core::queue::Claim },
+    Claimed {
+        worker: WorkerId,
+        n: u32,
+        claim: hale_core::queue::Claim,
+    },
     Ripened,
-    Written { reply: Reply<()> },
-    Quarantined { quarantine: Box<Quarantine>, value: String },
+    Written {
+        reply: Reply<()>,
+    },
+    Quarantined {
+        quarantine: Box<Quarantine>,
+        value: String,
+    },
     Silent,
 }
 

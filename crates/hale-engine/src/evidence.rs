@@ -113,16 +113,20 @@ impl Engine {
         use hale_sandbox::job::wall::State;
         let Some(walls) = self.jobs().and_then(|jobs| jobs.walls()) else {
             let why = "the probe of the start has not told them";
-            return builder
-                .unknown("jobs.walls_live", Reason::Missing, why)
-                .unknown("jobs.walls_missing", Reason::Missing, why);
+            return builder.unknown("jobs.walls_live", Reason::Missing, why).unknown(
+                "jobs.walls_missing",
+                Reason::Missing,
+                why,
+            );
         };
         let live = walls.iter().filter(|standing| standing.state == State::Live).count();
         let missing = walls.iter().filter(|standing| matches!(standing.state, State::NotAvailable { .. }));
         let missing = missing.map(|standing| standing.wall.name()).collect::<Vec<_>>().join(", ");
-        builder
-            .known("jobs.walls_live", Value::Int(live as i64), "sandbox")
-            .known("jobs.walls_missing", Value::Text(missing), "sandbox")
+        builder.known("jobs.walls_live", Value::Int(live as i64), "sandbox").known(
+            "jobs.walls_missing",
+            Value::Text(missing),
+            "sandbox",
+        )
     }
 
     async fn counted(&self, now: Timestamp) -> Result<(Counts, Vec<QueueRow>), Failure> {
@@ -264,9 +268,11 @@ fn read_queues(
     };
     let unserved = waits.iter().filter(|name| !takes(name));
     let int = |n: usize| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
-    builder
-        .known("queues.drained", int(drained.count()), "settings")
-        .known("queues.unserved", int(unserved.count()), "engine")
+    builder.known("queues.drained", int(drained.count()), "settings").known(
+        "queues.unserved",
+        int(unserved.count()),
+        "engine",
+    )
 }
 
 fn read_counts(

@@ -227,8 +227,14 @@ impl Engine {
         }
         let id = WorkerId::mint(self.now(), chance());
         let (orders, received) = mpsc::unbounded_channel();
-        let hello =
-            Hello { id, kind: WorkerKind::Embedded, host: hostname(), pid: std::process::id(), slots, queues: Vec::new() };
+        let hello = Hello {
+            id,
+            kind: WorkerKind::Embedded,
+            host: hostname(),
+            pid: std::process::id(),
+            slots,
+            queues: Vec::new(),
+        };
         self.ask(|reply| Input::Join { hello, orders, reply }).await?;
         let token = self.0.stop.child_token();
         *self.embedded_cell() = Some((id, token.clone()));

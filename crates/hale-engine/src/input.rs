@@ -11,6 +11,7 @@ use hale_core::run::{Event, Order, Run, Step, Trigger};
 use hale_core::time::Timestamp;
 use hale_store::{Idempotency, Op};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -101,6 +102,15 @@ pub(crate) fn together(mut ops: Vec<Op>, op: Op) -> Op {
     Op::Together(ops)
 }
 
+/// What an operation over a few runs did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bulk {
+    pub matched: u64,
+    pub changed: u64,
+    /// Left alone, with the reason; at most 100.
+    pub left: BTreeMap<RunId, String>,
+}
+
 /// A run that has ended, with its output.
 #[derive(Clone, Debug)]
 pub struct Ended {
@@ -181,12 +191,18 @@ fn process() -> hale_store::WorkerKind {
 /// A change that an operator orders for one run.
 #[derive(Clone, Debug)]
 pub enum Change {
-    Cancel { reason: Option<String> },
+    Cancel {
+        reason: Option<String>,
+    },
     Resolve(Resolve),
     /// A run that waits for its turn is cancelled; one that executes by now is left alone.
-    Withdraw { reason: String },
+    Withdraw {
+        reason: String,
+    },
     /// A run that waits for its turn becomes a dead letter.
-    GiveUp { reason: String },
+    GiveUp {
+        reason: String,
+    },
     Decide(crate::consent::Decision),
 }
 

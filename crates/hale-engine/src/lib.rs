@@ -35,8 +35,8 @@ mod timers;
 pub mod worker;
 
 pub use clock::Clock;
-pub use desk::WorkerLook;
 pub use consent::{Decision, Word};
+pub use desk::WorkerLook;
 pub use facade::{Engine, Parts};
-pub use input::{Caller, DryRun, Receipt, Resolve, Submit};
+pub use input::{Bulk, Caller, DryRun, Receipt, Resolve, Submit};
 pub use settings::Config;

@@ -180,8 +180,7 @@ impl Desk {
         self.gates.gave_back(key, n);
         let pack = crate::gates::pack_of(key);
         let held = self.queue.held().filter(|(_, held)| crate::gates::pack_of(held) == pack);
-        let held: Vec<(Arc<str>, Arc<str>)> =
-            held.map(|(queue, key)| (queue.clone(), key.clone())).collect();
+        let held: Vec<(Arc<str>, Arc<str>)> = held.map(|(queue, key)| (queue.clone(), key.clone())).collect();
         for (queue, key) in held {
             self.queue.release(&queue, &key);
         }

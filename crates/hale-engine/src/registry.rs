@@ -150,7 +150,8 @@ impl Registry {
     pub(crate) fn flow(&self, name: &str) -> Limit {
         let shelf = self.shelf.load();
         let Some(entry) = shelf.get(name) else { return Limit::default() };
-        let current = entry.versions.iter().find(|version| Some(&version.row.version) == entry.current.as_ref());
+        let current =
+            entry.versions.iter().find(|version| Some(&version.row.version) == entry.current.as_ref());
         current.map(|version| version.manifest.limits.flow()).unwrap_or_default()
     }
 
@@ -325,7 +326,11 @@ fn warn_of_limits(pack: &mut Pack) {
     let limits = &pack.manifest.limits;
     let unheld = [
         (limits.budget_usd.is_some(), "limits.budget_usd", "no prices are known; max_tokens bounds the use"),
-        (pack.manifest.kind != Kind::Job && limits.memory.is_some(), "limits.memory", "it bounds processes, and this pack starts none"),
+        (
+            pack.manifest.kind != Kind::Job && limits.memory.is_some(),
+            "limits.memory",
+            "it bounds processes, and this pack starts none",
+        ),
     ];
     for (_, key, why) in unheld.into_iter().filter(|(set, _, _)| *set) {
         let message = format!("{key} is kept but not enforced: {why}");

@@ -99,8 +99,9 @@ pub fn zone(name: &str) -> Result<TimeZone, Failure> {
         let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
         let meant = hale_core::nearest::nearest(name, known.iter().map(String::as_str));
         let meant = meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
-        let message =
-            format!("read {name:?} as a time zone{meant}: write a name such as Europe/Berlin, America/New_York or UTC");
+        let message = format!(
+            "read {name:?} as a time zone{meant}: write a name such as Europe/Berlin, America/New_York or UTC"
+        );
         Failure::new(Code::E002, "schedule.invalid_zone", "engine", message)
     })
 }
@@ -292,7 +293,8 @@ pub(crate) async fn follow(engine: Engine) {
                 sleep = sleep.min(AGAIN);
                 continue;
             }
-            let from = schedule.dealt_with(&engine.schedule_done(&name)).max(engine.now() - limits::FIRING_LATE);
+            let from =
+                schedule.dealt_with(&engine.schedule_done(&name)).max(engine.now() - limits::FIRING_LATE);
             if let Some(next) = schedule.next(from, 1).first() {
                 sleep = sleep.min(next.since(engine.now()).duration().max(Duration::from_millis(1)));
             }

@@ -145,7 +145,8 @@ impl Settings {
     pub fn queues(&self) -> BTreeMap<String, Tuned> {
         let mut all: BTreeMap<String, Tuned> = BTreeMap::new();
         for (key, value) in self.below(QUEUE_WEIGHTS) {
-            if let (Some(name), Ok(weights)) = (key.strip_prefix(QUEUE_WEIGHTS), serde_json::from_str(&value)) {
+            if let (Some(name), Ok(weights)) = (key.strip_prefix(QUEUE_WEIGHTS), serde_json::from_str(&value))
+            {
                 all.entry(name.to_owned()).or_default().weights = weights;
             }
         }

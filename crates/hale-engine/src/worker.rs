@@ -29,15 +29,15 @@ use hale_gateway::{Gateway, Route};
 use hale_sandbox::Grant;
 use hale_store::Blobs;
 use host::{Halt, Host};
-use places::Places;
 use jobs::Jobs;
+use places::Places;
 use results::Keep;
-use telling::Tell;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use telling::Tell;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 

@@ -38,7 +38,6 @@ pub struct ListFilter {
     pub until: Option<Timestamp>,
     pub error_code: Option<Code>,
     pub correlation: Option<String>,
-    pub priority: Option<Priority>,
     /// The root cause, exactly: `llm.rate_limited`.
     pub cause: Option<String>,
     /// Found anywhere in the run's record (pack, key, correlation, failure), ignoring case of ASCII letters.
@@ -48,11 +47,9 @@ pub struct ListFilter {
 impl ListFilter {
     /// What no index and no column answers, only the run itself.
     pub(crate) fn beside(&self, run: &Run) -> bool {
-        self.priority.is_none_or(|priority| run.priority == priority)
-            && self.cause.as_ref().is_none_or(|cause| {
-                error_code(run).is_some()
-                    && run.failure.as_ref().is_some_and(|failure| failure.cause == *cause)
-            })
+        self.cause.as_ref().is_none_or(|cause| {
+            error_code(run).is_some() && run.failure.as_ref().is_some_and(|failure| failure.cause == *cause)
+        })
     }
 }
 

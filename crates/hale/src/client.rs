@@ -39,7 +39,14 @@ pub struct Ask {
 
 impl Ask {
     fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), body: None, kind: "application/json", headers: Vec::new(), patience: PATIENCE }
+        Self {
+            method,
+            path: path.into(),
+            body: None,
+            kind: "application/json",
+            headers: Vec::new(),
+            patience: PATIENCE,
+        }
     }
 
     pub fn get(path: impl Into<String>) -> Self {

@@ -51,7 +51,9 @@ pub fn failure(told: Told<'_>) -> Option<Failure> {
     }
     if cause.starts_with("job.oom") {
         let doubled = super::Bytes(facts.caps.memory_bytes.saturating_mul(2));
-        failure.chain.push(format!("fix: raise limits.memory in the pack, for example to {doubled}, or give it less to do"));
+        failure.chain.push(format!(
+            "fix: raise limits.memory in the pack, for example to {doubled}, or give it less to do"
+        ));
     }
     failure.chain.extend(verdict.evidence.iter().cloned());
     Some(failure)

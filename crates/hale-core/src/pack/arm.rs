@@ -6,7 +6,7 @@
 //! Read next: [`crate::routing`].
 
 use super::keys::Reader;
-use super::tree::{Entry, Node, Value, clipped};
+use super::tree::{Entry, Node, clipped};
 use super::{Kind, Manifest};
 use std::collections::BTreeMap;
 
@@ -25,13 +25,6 @@ impl Reader {
                 self.flaw(&node.at, message, "not the address of a service", help);
                 None
             }
-        }
-    }
-
-    pub(super) fn truth(&mut self, node: &Node, key: &str) -> Option<bool> {
-        match node.value {
-            Value::Bool(truth) => Some(truth),
-            _ => self.misfit(node, key, "true or false", &format!("{key}: true")),
         }
     }
 

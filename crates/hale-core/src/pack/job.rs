@@ -105,9 +105,6 @@ pub struct Job {
     /// Walls without which the run is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<String>,
-    /// After a crash of its worker it is started again; otherwise a person decides.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub idempotent: bool,
     /// What its exit codes mean: 3 means `data_error`, which gives the cause `job.data_error`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub exits: BTreeMap<u8, String>,

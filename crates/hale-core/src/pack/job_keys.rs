@@ -14,8 +14,8 @@ use crate::limits;
 use crate::nearest::nearest;
 
 /// The keys that only a job has.
-pub(super) const JOB_KEYS: [&str; 10] =
-    ["run", "workdir", "env", "files", "results", "expects", "network", "require", "idempotent", "exits"];
+pub(super) const JOB_KEYS: [&str; 9] =
+    ["run", "workdir", "env", "files", "results", "expects", "network", "require", "exits"];
 /// The limits that only a job has.
 pub(super) const JOB_LIMIT_KEYS: [&str; 8] =
     ["cpu", "wall", "silence", "grace", "file_size", "disk", "output", "processes"];
@@ -64,11 +64,9 @@ impl Reader {
             "files" => self.job.job.files = self.texts(node, "files", is_below),
             "expects" => {
                 let nodes = self.list(node, "expects");
-                self.job.job.expects =
-                    nodes.iter().filter_map(|node| self.below(node, "expects")).collect();
+                self.job.job.expects = nodes.iter().filter_map(|node| self.below(node, "expects")).collect();
             }
             "network" => self.job.job.network = self.truth(node, "network").unwrap_or(false),
-            "idempotent" => self.job.job.idempotent = self.truth(node, "idempotent").unwrap_or(false),
             "require" => self.require(node),
             _ => self.exits(node),
         }
@@ -174,13 +172,6 @@ impl Reader {
         None
     }
 
-    fn truth(&mut self, node: &Node, key: &str) -> Option<bool> {
-        match node.value {
-            Value::Bool(truth) => Some(truth),
-            _ => self.misfit(node, key, "true or false", &format!("{key}: true")),
-        }
-    }
-
     fn require(&mut self, node: &Node) {
         for node in self.list(node, "require") {
             let Some(text) = self.text(node, "require") else { continue };
@@ -206,7 +197,9 @@ impl Reader {
             let code = entry.key.parse::<u8>().ok().filter(|code| *code > 0);
             let plain = word.starts_with(|c: char| c.is_ascii_lowercase())
                 && word.len() <= limits::NAME_CHARS
-                && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+                && word
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
             match code {
                 Some(code) if plain && !TAKEN.contains(&word.as_str()) => {
                     self.job.job.exits.insert(code, word);
@@ -243,7 +236,8 @@ impl Reader {
         }
         if !self.seen("run") {
             let at = entries.iter().find(|entry| entry.key == "kind").map_or(0..0, |entry| entry.at.clone());
-            let help = "write the program and its arguments: `run: [report, \"--from={input.from}\"]`".to_owned();
+            let help =
+                "write the program and its arguments: `run: [report, \"--from={input.from}\"]`".to_owned();
             self.flaw(&at, "the job has no `run`".to_owned(), "a job runs a program", help);
         }
         for (key, at, text, lack) in &draft.templates {
@@ -264,7 +258,12 @@ impl Reader {
         let found = match pieces(text) {
             Ok(found) => found,
             Err(what) => {
-                return self.flaw(at, format!("`{key}` holds {what}, which stands for nothing"), "here", help);
+                return self.flaw(
+                    at,
+                    format!("`{key}` holds {what}, which stands for nothing"),
+                    "here",
+                    help,
+                );
             }
         };
         if text.contains('\0') {
@@ -276,7 +275,8 @@ impl Reader {
             let Some(field) = field else {
                 if manifest.input.open && !self.seen("input") {
                     let help = format!("declare it: `input: {{ {}: string }}`", clipped(&name));
-                    let message = format!("`{key}` uses the input `{}`, but the pack declares none", clipped(&name));
+                    let message =
+                        format!("`{key}` uses the input `{}`, but the pack declares none", clipped(&name));
                     self.flaw(at, message, "not declared", help);
                 } else if !self.seen("input") || self.flaws.is_empty() {
                     let known = manifest.input.fields.iter().map(|field| field.name.as_str());

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::nearest::nearest;
 
 /// All keys of a pack.
-pub(super) const KEYS: [&str; 36] = [
+pub(super) const KEYS: [&str; 35] = [
     "name",
     "version",
     "description",
@@ -48,7 +48,6 @@ pub(super) const KEYS: [&str; 36] = [
     "expects",
     "network",
     "require",
-    "idempotent",
     "exits",
 ];
 
@@ -84,7 +83,14 @@ impl Syntax {
 
 impl Reader {
     pub fn new(syntax: Syntax, format: Format) -> Self {
-        Self { flaws: Vec::new(), warnings: Vec::new(), syntax, job: Draft::default(), format, seen: Vec::new() }
+        Self {
+            flaws: Vec::new(),
+            warnings: Vec::new(),
+            syntax,
+            job: Draft::default(),
+            format,
+            seen: Vec::new(),
+        }
     }
 
     /// Whether the file has this key, well or badly filled.
@@ -248,6 +254,13 @@ impl Reader {
         match &node.value {
             Value::Text(text) if is_version(text) => Some(text.clone()),
             _ => self.misfit(node, "version", expected, "version: 1.2.3"),
+        }
+    }
+
+    pub(super) fn truth(&mut self, node: &Node, key: &str) -> Option<bool> {
+        match node.value {
+            Value::Bool(truth) => Some(truth),
+            _ => self.misfit(node, key, "true or false", &format!("{key}: true")),
         }
     }
 

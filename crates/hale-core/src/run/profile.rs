@@ -153,8 +153,13 @@ fn after(event: &Event) -> Option<In> {
         Event::Initialized => In::Work,
         Event::StepFailed { .. } | Event::Awaiting { .. } | Event::Parked { .. } => In::Wait,
         Event::Completing { .. } => In::Completion,
-        Event::Completed { .. } | Event::Failed { .. } | Event::TimedOut { .. } | Event::Stopped => In::End,
+        Event::Completed { .. }
+        | Event::Failed { .. }
+        | Event::TimedOut { .. }
+        | Event::GivenUp { .. }
+        | Event::Stopped => In::End,
         Event::Forked { .. }
+        | Event::Routed { .. }
         | Event::StepDispatched { .. }
         | Event::StepEnded { .. }
         | Event::StageCompleted { .. }

@@ -21,11 +21,13 @@ fn refused(text: &str) -> Error {
 #[test]
 fn every_word_narrows() {
     let filter = read(
-        "status:failed since:1h until:2027-01-15T07:59:00Z pack:hello code:e006 correlation:abc priority:high no route",
+        "status:failed since:1h until:2027-01-15T07:59:00Z pack:hello code:e006 correlation:abc priority:high queue:gpu cause:llm.timeout no route",
     );
     let expected = Filter {
         states: vec![StateName::Failed],
         pack: Some("hello".to_owned()),
+        queue: Some("gpu".to_owned()),
+        cause: Some("llm.timeout".to_owned()),
         since: Some(Timestamp(NOW.0 - 3_600_000)),
         until: Some(Timestamp(NOW.0 - 60_000)),
         code: Some(Code::E006),

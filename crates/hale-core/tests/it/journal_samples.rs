@@ -17,6 +17,7 @@ fn is_known(event: &Event) {
         | Event::Awaiting { .. }
         | Event::Awaited { .. }
         | Event::Routed { .. }
+        | Event::GivenUp { .. }
         | Event::Leased { .. }
         | Event::Initialized
         | Event::StepDispatched { .. }
@@ -37,7 +38,7 @@ fn is_known(event: &Event) {
         | Event::TimedOut { .. } => {}
     }
 }
-const EVENTS: usize = 23;
+const EVENTS: usize = 24;
 
 fn lines() -> impl Iterator<Item = (u32, &'static str)> {
     SAMPLES.into_iter().flat_map(|(version, samples)| samples.lines().map(move |line| (version, line)))

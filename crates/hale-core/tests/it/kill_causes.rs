@@ -67,14 +67,23 @@ fn each_end_has_its_cause() {
     assert_eq!(filed(stopped(Stop::WallTime)), named(Code::E003, "job.timeout"));
     assert_eq!(filed(stopped(Stop::Tasks { count: 9 })), named(Code::E004, "job.limit"));
     assert_eq!(filed(of(facts(killed), "")), named(Code::E016, "job.killed"));
-    assert_eq!(filed(of(facts(End::Signalled { signal: 11, core: false }), "")), named(Code::E016, "job.crashed"));
+    assert_eq!(
+        filed(of(facts(End::Signalled { signal: 11, core: false }), "")),
+        named(Code::E016, "job.crashed")
+    );
     assert_eq!(filed(exit(3, &[])), named(Code::E016, "job.data_error"));
     assert_eq!(filed(exit(1, &[])), named(Code::E016, "job.exit"));
     // 137 alone proves nothing.
     assert_eq!(filed(exit(137, &[])), named(Code::E016, "job.exit"));
     // What nobody measured is taken from the program's words.
-    assert_eq!(filed(exit(1, &["java.lang.OutOfMemoryError: Java heap"])), named(Code::E004, "job.oom_likely"));
-    assert_eq!(filed(exit(1, &["ValueError: insufficient data for 200 bars"])), named(Code::E016, "job.data_error"));
+    assert_eq!(
+        filed(exit(1, &["java.lang.OutOfMemoryError: Java heap"])),
+        named(Code::E004, "job.oom_likely")
+    );
+    assert_eq!(
+        filed(exit(1, &["ValueError: insufficient data for 200 bars"])),
+        named(Code::E016, "job.data_error")
+    );
     // The pack's own word for a code comes before a phrase.
     assert_eq!(filed(exit(3, &["MemoryError"])), named(Code::E016, "job.data_error"));
 }
@@ -85,7 +94,10 @@ fn the_programs_own_words_come_first_and_the_evidence_stays() {
     let failure = of(facts(End::Exited { code: 3 }), last).unwrap();
     assert_eq!(failure.message, "run report: p.csv:3: high is below low");
     assert_eq!(failure.chain[1..3], ["fix: swap them", "it was in the stage data_loading"]);
-    assert!(failure.chain.iter().any(|line| line.starts_with("peak memory 10.0 MiB of 64.0 MiB")), "{failure}");
+    assert!(
+        failure.chain.iter().any(|line| line.starts_with("peak memory 10.0 MiB of 64.0 MiB")),
+        "{failure}"
+    );
     for odd in ["{", "{\"error\":1}", "[]", "{\"message\":\"no error key\"}"] {
         assert!(of(facts(End::Exited { code: 3 }), odd).unwrap().message.contains("exit code 3"), "{odd}");
     }

@@ -3,7 +3,7 @@
 //! Read next: `crates/hale-core/src/pack/job.rs`.
 
 use crate::packs::{env, read};
-use hale_core::pack::job::{Missing, Part, Places, Piece, pieces};
+use hale_core::pack::job::{Missing, Part, Piece, Places, pieces};
 use hale_core::pack::{Job, Kind, parse};
 use hale_core::time::Millis;
 use proptest::prelude::*;
@@ -42,11 +42,17 @@ fn every_key_of_a_job_means_what_it_says() {
     assert_eq!((job.program(), job.name(), job.run.len()), ("report", "report", 6));
     assert_eq!(job.run[2], Part::Group(vec!["--to".to_owned(), "{input.to}".to_owned()]));
     assert_eq!((job.workdir.as_deref(), job.results.as_deref()), (Some("sub/folder"), Some("out")));
-    assert_eq!((job.expects.as_slice(), job.network, job.idempotent), (&["report.json".to_owned()][..], true, true));
+    assert_eq!(
+        (job.expects.as_slice(), job.network, read(FULL).manifest.idempotent),
+        (&["report.json".to_owned()][..], true, true)
+    );
     assert_eq!(job.require, ["files", "sockets", "cgroup-memory"]);
     assert_eq!(job.exits.get(&3).map(String::as_str), Some("data_error"));
     let limits = job.limits;
-    assert_eq!((limits.cpu, limits.wall, limits.silence), (Some(Millis(20_000)), Some(Millis(60_000)), Some(Millis(10_000))));
+    assert_eq!(
+        (limits.cpu, limits.wall, limits.silence),
+        (Some(Millis(20_000)), Some(Millis(60_000)), Some(Millis(10_000)))
+    );
     assert_eq!((limits.file_size, limits.disk, limits.output), (Some(1 << 20), Some(2 << 20), Some(3 << 20)));
     assert_eq!((limits.grace, limits.processes), (Some(Millis(2_000)), Some(4)));
     // What is stored is what was read.

@@ -60,6 +60,7 @@ fn every_key_means_what_it_says() {
         max_turns: 20,
         max_tokens: 5000,
         budget_usd: Some(0.5),
+        ..Limits::default()
     };
     assert_eq!(manifest.limits, limits);
     assert_eq!(manifest.steps, words(&["data_collection", "analysis", "output_generation"]));

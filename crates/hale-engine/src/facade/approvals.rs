@@ -54,7 +54,8 @@ impl Engine {
         };
         let intent = self.intend(&deed, caller).await?;
         let (change, by) = (Change::Decide(decision), caller.actor.clone());
-        let decided = self.ask(|reply| Input::Change { run: id, change, by, tries: 0, reply }).await;
+        let decided =
+            self.ask(|reply| Input::Change { run: id, change, by, with: Vec::new(), tries: 0, reply }).await;
         if let Err(failure) = &decided {
             deed.detail = format!("refused: {failure}");
         }

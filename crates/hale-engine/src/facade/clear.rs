@@ -76,8 +76,7 @@ impl Engine {
         let (mut ids, mut after) = (Vec::new(), None);
         while ids.len() < limits::CLEAR_MAX {
             let (store, filter) = (self.0.store.clone(), filter.clone());
-            let page =
-                super::runs::blocking(move || store.list(&filter, after, limits::PAGE_MAX)).await?;
+            let page = super::runs::blocking(move || store.list(&filter, after, limits::PAGE_MAX)).await?;
             let pending = page.runs.iter().filter(|run| matches!(run.state, State::Pending { .. }));
             ids.extend(pending.filter(|run| fits(run)).map(|run| run.id));
             after = page.next;
@@ -107,7 +106,7 @@ impl Engine {
             for run in part {
                 let (reply, answer) = oneshot::channel();
                 let (change, by) = (change.clone(), caller.actor.clone());
-                self.send(Input::Change { run: *run, change, by, tries: 0, reply }).await?;
+                self.send(Input::Change { run: *run, change, by, with: Vec::new(), tries: 0, reply }).await?;
                 answers.push((*run, answer));
             }
             for (run, answer) in answers {

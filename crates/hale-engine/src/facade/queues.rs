@@ -97,11 +97,14 @@ impl Desk {
         names.insert(DEFAULT_QUEUE.to_owned());
         names.extend(self.registry.list().iter().filter_map(|pack| pack.manifest.queue.clone()));
         names.extend(self.settings.queues().into_keys());
-        names.extend(self.workers.values().flat_map(|worker| worker.queues.iter().map(|name| name.to_string())));
+        names.extend(
+            self.workers.values().flat_map(|worker| worker.queues.iter().map(|name| name.to_string())),
+        );
         let one = |name: &String| {
-            let live = self.workers.values().filter(|worker| {
-                !worker.draining && worker.until > now && serves(&worker.queues, name)
-            });
+            let live = self
+                .workers
+                .values()
+                .filter(|worker| !worker.draining && worker.until > now && serves(&worker.queues, name));
             let (workers, slots) = live.fold((0, 0), |(n, slots), worker| (n + 1, slots + worker.slots));
             QueueLook {
                 weights: self.queue.weights(name),
@@ -155,9 +158,11 @@ impl Engine {
         let rows: Vec<&QueueRow> = rows.iter().filter(|row| row.line.queue.as_ref() == name).collect();
         let depth = rows.iter().map(|row| row.count).sum();
         let classes = Priority::ALL.map(|priority| class_info(priority, (&rows, &stands), now));
-        let packs = self.registry().list().into_iter().filter(|pack| {
-            pack.manifest.queue.as_deref().unwrap_or(DEFAULT_QUEUE) == name
-        });
+        let packs = self
+            .registry()
+            .list()
+            .into_iter()
+            .filter(|pack| pack.manifest.queue.as_deref().unwrap_or(DEFAULT_QUEUE) == name);
         QueueInfo {
             depth,
             oldest: age(rows.iter().filter_map(|row| row.oldest).min(), now),
@@ -272,9 +277,12 @@ impl Engine {
         caller: &Caller,
     ) -> Result<OperationId, Failure> {
         self.queue(name).await?;
-        if let Some(bad) = weights.iter().flatten().find(|weight| !(1..=limits::WEIGHT_MAX).contains(*weight)) {
+        if let Some(bad) = weights.iter().flatten().find(|weight| !(1..=limits::WEIGHT_MAX).contains(*weight))
+        {
             let most = limits::WEIGHT_MAX;
-            let message = format!("give a class of queue {name} the weight {bad}: 1 to {most} are allowed, 0 would starve it");
+            let message = format!(
+                "give a class of queue {name} the weight {bad}: 1 to {most} are allowed, 0 would starve it"
+            );
             return Err(invalid("queue.invalid_weight", message));
         }
         let value = weights.map(|weights| serde_json::json!(weights).to_string());
@@ -301,7 +309,10 @@ impl Engine {
         }
         let most = limit.and_then(|limit| limit.concurrency);
         if most.is_some_and(|most| most == 0 || most > CONCURRENCY_MAX) {
-            let message = format!("limit {key} to {} at a time: 1 to {CONCURRENCY_MAX} are allowed; to let none go: hale packs disable {pack}", most.unwrap_or(0));
+            let message = format!(
+                "limit {key} to {} at a time: 1 to {CONCURRENCY_MAX} are allowed; to let none go: hale packs disable {pack}",
+                most.unwrap_or(0)
+            );
             return Err(invalid("queue.invalid_limit", message));
         }
         let value = limit.and_then(|limit| serde_json::to_string(&limit).ok());
@@ -319,13 +330,17 @@ impl Engine {
         caller: &Caller,
     ) -> Result<OperationId, Failure> {
         if !TOOLS.contains(&tool) {
-            let meant = nearest(tool, TOOLS).map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
+            let meant =
+                nearest(tool, TOOLS).map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
             let message = format!("limit tool {tool:?}{meant}: the tools are {}", TOOLS.join(", "));
             return Err(invalid("tool.unknown", message));
         }
         if calls.is_some_and(|calls| calls == 0 || calls > limits::TOOL_CONCURRENCY_MAX) {
             let most = limits::TOOL_CONCURRENCY_MAX;
-            let message = format!("limit tool {tool} to {} calls at a time: 1 to {most} are allowed", calls.unwrap_or(0));
+            let message = format!(
+                "limit tool {tool} to {} calls at a time: 1 to {most} are allowed",
+                calls.unwrap_or(0)
+            );
             return Err(invalid("tool.invalid_limit", message));
         }
         let value = calls.map(|calls| calls.to_string());
@@ -337,9 +352,10 @@ impl Engine {
         let keys = self.settings().below(QUEUE_LIMIT).into_iter().filter_map(|(key, value)| {
             Some((key.strip_prefix(QUEUE_LIMIT)?.to_owned(), serde_json::from_str(&value).ok()?))
         });
-        let tools = self.settings().tool_limits().into_iter().map(|(tool, calls)| {
-            (format!("tool:{tool}"), Limit { concurrency: Some(calls), rate: None })
-        });
+        let tools =
+            self.settings().tool_limits().into_iter().map(|(tool, calls)| {
+                (format!("tool:{tool}"), Limit { concurrency: Some(calls), rate: None })
+            });
         keys.chain(tools).collect()
     }
 
@@ -356,11 +372,7 @@ impl Engine {
     }
 }
 
-fn class_info(
-    priority: Priority,
-    (rows, stands): (&[&QueueRow], &QueueLook),
-    now: Timestamp,
-) -> ClassInfo {
+fn class_info(priority: Priority, (rows, stands): (&[&QueueRow], &QueueLook), now: Timestamp) -> ClassInfo {
     let mine = || rows.iter().filter(|row| row.line.priority == priority);
     let oldest = age(mine().filter_map(|row| row.oldest).min(), now);
     let depth = mine().map(|row| row.count).sum();

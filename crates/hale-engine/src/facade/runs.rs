@@ -124,7 +124,8 @@ impl Engine {
     fn due(&self, submit: &Submit) -> Result<Option<Timestamp>, Failure> {
         let (Some(due), now) = (submit.due, self.now()) else { return Ok(None) };
         if due > now + limits::DUE_MAX {
-            let message = format!("delay the run until {due}: at most {} from now are allowed", limits::DUE_MAX);
+            let message =
+                format!("delay the run until {due}: at most {} from now are allowed", limits::DUE_MAX);
             return Err(Failure::new(Code::E002, "run.invalid_due", "engine", message));
         }
         Ok(Some(due).filter(|due| *due > now))
@@ -314,7 +315,6 @@ pub(crate) fn list_filter(filter: &Filter) -> ListFilter {
         until: filter.until,
         error_code: filter.code,
         correlation: filter.correlation.clone(),
-        priority: filter.priority,
         cause: filter.cause.clone(),
         text: filter.text.clone(),
     }

@@ -79,7 +79,8 @@ impl Engine {
         }
         let known = self.schedules();
         if known.len() >= limits::SCHEDULES_MAX && known.iter().all(|(name, ..)| *name != order.name) {
-            let message = format!("make schedule {}: there are {} already", order.name, limits::SCHEDULES_MAX);
+            let message =
+                format!("make schedule {}: there are {} already", order.name, limits::SCHEDULES_MAX);
             return Err(Failure::new(Code::E004, "schedule.too_many", "engine", message));
         }
         let manifest = self.registry().resolve(&order.pack, order.version.as_deref())?;

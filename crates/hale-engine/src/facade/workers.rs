@@ -10,9 +10,9 @@ use super::Engine;
 use super::operate::Deed;
 use crate::desk::WorkerLook;
 use crate::input::{Append, Caller, Hello, Input, Refusal};
+use crate::worker::Order;
 use crate::worker::results::{Content, Keep};
 use crate::worker::telling::{self, TOLD_MAX, Told, What};
-use crate::worker::Order;
 use calls::{Calls, Taken};
 use hale_core::code::Code;
 use hale_core::failure::Failure;
@@ -164,7 +164,8 @@ impl Engine {
     /// Tells our log and watchers what a worker's jobs said, of runs that it holds.
     fn hear(&self, id: WorkerId, (told, holds): (Vec<Told>, &[(RunId, u64)])) -> Result<(), Failure> {
         if told.len() > TOLD_MAX || !told.iter().all(Told::fits) {
-            let message = format!("take {} lines of worker {id}: at most {TOLD_MAX}, each bounded", told.len());
+            let message =
+                format!("take {} lines of worker {id}: at most {TOLD_MAX}, each bounded", told.len());
             return Err(Failure::new(Code::E002, "worker.too_many_lines", "engine", message));
         }
         // The last words of a run come when it is held no more; what would make it look alive does not.

@@ -50,7 +50,7 @@ pub async fn run(host: &Host<'_>) -> Result<Value, Halt> {
         index: host.next_index()?,
         kind: StepKind::Job,
         name: job.name().to_owned(),
-        dispatch: if job.idempotent { Dispatch::Retry } else { Dispatch::Park },
+        dispatch: if host.manifest.idempotent { Dispatch::Retry } else { Dispatch::Park },
         request: request(&shown),
     };
     let index = spec.index;
@@ -128,7 +128,9 @@ impl Try<'_> {
         let left = Millis::from(self.host.deadline.saturating_duration_since(Instant::now()));
         let (sink, events) = mpsc::channel(EVENTS);
         let started = tokio::task::spawn_blocking(move || {
-            let Some(job) = manifest.job.as_deref() else { return Err(unmade("find the job's keys", &"none")) };
+            let Some(job) = manifest.job.as_deref() else {
+                return Err(unmade("find the job's keys", &"none"));
+            };
             let place = jobs.place(id, job);
             let results = place.results.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
             let command = command(job, &input, (&place.work.display().to_string(), &results))?;
@@ -152,7 +154,10 @@ impl Try<'_> {
         let (place, running) = joined.and_then(|started| started)?;
         self.tell(What::Begun { name: self.job.name().into() });
         let Started { pid, walls, .. } = running.started();
-        self.log(Loud::Info, ("job_started", format!("Job started: {} (pid {pid}); {}", self.job.name(), stood(walls))));
+        self.log(
+            Loud::Info,
+            ("job_started", format!("Job started: {} (pid {pid}); {}", self.job.name(), stood(walls))),
+        );
         Ok((place, running, events))
     }
 
@@ -196,7 +201,7 @@ impl Try<'_> {
 
     /// Another try may help only where the pack says that the job may be repeated, and how often; never against a limit.
     fn classed(self, failure: Failure) -> Failure {
-        let repeatable = self.job.idempotent && self.host.manifest.retry.is_some();
+        let repeatable = self.host.manifest.idempotent && self.host.manifest.retry.is_some();
         let worth = !matches!(failure.code, Code::E004 | Code::E013 | Code::E002);
         if repeatable && worth { failure.retried_as(RetryClass::Tool) } else { failure }
     }
@@ -294,7 +299,8 @@ impl<'a> Watch<'a> {
         let ended = tokio::task::spawn_blocking(move || job.wait()).await;
         if self.lines > LINES_MAX {
             let more = self.lines - LINES_MAX;
-            self.this.log(Loud::Info, ("job_output_cut", format!("{more} more lines of output are not shown")));
+            self.this
+                .log(Loud::Info, ("job_output_cut", format!("{more} more lines of output are not shown")));
         }
         ended.map_err(|error| broken("wait for the job", &error).into())
     }
@@ -464,7 +470,9 @@ fn refusal(error: &job::Error) -> Failure {
     };
     let mut failure = Failure::new(code, cause, "worker", error.to_string());
     let source = std::error::Error::source(error);
-    if let Some(source) = source.filter(|source| !matches!(error, job::Error::Spec(_)) || source.source().is_some()) {
+    if let Some(source) =
+        source.filter(|source| !matches!(error, job::Error::Spec(_)) || source.source().is_some())
+    {
         failure = failure.caused_by(source);
     }
     if cause != "job.not_started" && cause != "job.refused" {

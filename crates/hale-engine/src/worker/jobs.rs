@@ -138,7 +138,11 @@ impl Jobs {
     ///
     /// # Errors
     /// What the file system says.
-    pub fn prepare(&self, place: &Place, (job, command, input): (&Job, &Command, &str)) -> std::io::Result<()> {
+    pub fn prepare(
+        &self,
+        place: &Place,
+        (job, command, input): (&Job, &Command, &str),
+    ) -> std::io::Result<()> {
         let (work, results) = (&place.work, &place.results);
         make(work)?;
         let below = |name: &str| {
@@ -180,7 +184,8 @@ impl Jobs {
         (grants, left): (&[Grant], Millis),
     ) -> Result<JobSpec, Failure> {
         let folders = self.granted(manifest, grants)?;
-        let of = |mode| folders.iter().filter(move |grant| grant.mode == mode).map(|grant| grant.root.clone());
+        let of =
+            |mode| folders.iter().filter(move |grant| grant.mode == mode).map(|grant| grant.root.clone());
         let required = job.require.iter().filter_map(|name| name.parse::<Wall>().ok()).collect();
         Ok(JobSpec {
             id: place.id.clone(),
@@ -257,7 +262,11 @@ impl Jobs {
         let job = manifest.job.as_deref()?;
         let probe = self.own.join("probe");
         let place = Place { id: "probe".to_owned(), base: probe.clone(), work: probe, results: None };
-        let spec = match self.spec((manifest, job), (&place, Command::default()), (allow, manifest.limits.timeout)) {
+        let spec = match self.spec(
+            (manifest, job),
+            (&place, Command::default()),
+            (allow, manifest.limits.timeout),
+        ) {
             Ok(spec) => JobSpec { working_folder: place.work.clone(), ..spec },
             Err(failure) => return Some(failure.to_string()),
         };

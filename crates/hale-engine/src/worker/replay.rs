@@ -29,9 +29,6 @@ impl Replay {
                     replay.in_flight.remove(&step.index);
                     replay.done.insert(step.index, *step);
                 }
-                Event::Forked { steps, .. } => {
-                    replay.done.extend(steps.into_iter().map(|step| (step.index, step)));
-                }
                 Event::StepFailed { index, attempt, .. } => {
                     replay.in_flight.remove(&index);
                     replay.failed.insert(index, attempt);

@@ -72,8 +72,16 @@ impl Kept {
     /// What is there instead, for a message.
     pub fn told(&self) -> String {
         let names: Vec<&str> = self.artifacts.iter().map(|artifact| artifact.name.as_str()).take(5).collect();
-        let there = if names.is_empty() { "; it is empty".to_owned() } else { format!("; it has {}", names.join(", ")) };
-        let refused = if self.refused.is_empty() { String::new() } else { format!(", refused: {}", json!(self.refused)) };
+        let there = if names.is_empty() {
+            "; it is empty".to_owned()
+        } else {
+            format!("; it has {}", names.join(", "))
+        };
+        let refused = if self.refused.is_empty() {
+            String::new()
+        } else {
+            format!(", refused: {}", json!(self.refused))
+        };
         there + &refused
     }
 
@@ -92,7 +100,8 @@ pub async fn keep(host: &Host<'_>, place: &Place) -> Result<Kept, Failure> {
     let (Some(folder), Some(store)) = (place.results.clone(), host.worker.keep.clone()) else {
         return Ok(Kept::default());
     };
-    let looked = tokio::task::spawn_blocking(move || Results::of(&folder)).await.map_err(|error| lost(&error))?;
+    let looked =
+        tokio::task::spawn_blocking(move || Results::of(&folder)).await.map_err(|error| lost(&error))?;
     let Some(found) = looked.map_err(|error| lost(&error))? else { return Ok(Kept::default()) };
     let (mut kept, found) = (Kept::default(), Arc::new(found));
     for refused in &found.refused {

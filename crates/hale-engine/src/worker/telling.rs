@@ -93,7 +93,10 @@ pub fn here(hub: &Hub, told: Told, now: Timestamp) {
             let known = hub.doing(run).is_some_and(|doing| doing.index == step && doing.attempt == attempt);
             if !known {
                 let kind = StepKind::Job;
-                hub.step(run, Doing { kind, name, index: step, attempt, since: now, note: None });
+                hub.step(
+                    run,
+                    Doing { kind, name, index: step, attempt, since: now, limited: false, note: None },
+                );
             }
         }
         What::Line { stream, text } => {

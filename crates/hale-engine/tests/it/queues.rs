@@ -58,7 +58,8 @@ async fn a_delayed_run_begins_when_its_time_comes_and_not_before() {
     let past = Submit { due: Some(Timestamp(1)), ..order("echo", json!({})) };
     let now = world.engine.submit(past, &caller()).await.unwrap().run;
     assert_eq!(now.due, None, "a moment that is past means now");
-    let far = Submit { due: Some(world.engine.now() + Millis::seconds(400 * 86_400)), ..order("echo", json!({})) };
+    let far =
+        Submit { due: Some(world.engine.now() + Millis::seconds(400 * 86_400)), ..order("echo", json!({})) };
     let refused = world.engine.submit(far, &caller()).await.unwrap_err();
     assert_eq!(refused.cause, "run.invalid_due");
 }
@@ -217,7 +218,10 @@ async fn a_tenant_s_limit_is_its_own_and_the_pack_s_holds_for_all() {
     assert_eq!((going("acme/agent"), going("zeta/agent")), (Some(1), Some(2)));
     for bad in ["", "a b", "/agent", "nobody"] {
         let refused = world.engine.key_limit(bad, Some(one(1)), &caller()).await.unwrap_err();
-        assert!(["queue.invalid_key", "pack.not_found"].contains(&refused.cause.as_str()), "{bad}: {refused}");
+        assert!(
+            ["queue.invalid_key", "pack.not_found"].contains(&refused.cause.as_str()),
+            "{bad}: {refused}"
+        );
     }
 }
 
@@ -378,7 +382,8 @@ async fn what_is_stuck_becomes_a_dead_letter_with_its_reason() {
     let later = delayed(&world, "echo", 10_000).await;
     tokio::time::sleep(Duration::from_secs(3700)).await;
     let fresh = world.submit("echo").await;
-    let (chosen, hour) = (Chosen { queue: Some("default".to_owned()), ..Chosen::default() }, Millis::seconds(3600));
+    let (chosen, hour) =
+        (Chosen { queue: Some("default".to_owned()), ..Chosen::default() }, Millis::seconds(3600));
     let dry = world.engine.move_stuck(&chosen, (hour, DryRun::Yes), &caller()).await.unwrap();
     assert_eq!((dry.matched, dry.changed), (1, 0));
     let done = world.engine.move_stuck(&chosen, (hour, DryRun::No), &caller()).await.unwrap();
@@ -388,7 +393,10 @@ async fn what_is_stuck_becomes_a_dead_letter_with_its_reason() {
     assert_eq!((run.state.name(), failure.cause.as_str()), (StateName::Failed, "queue.stuck"));
     assert!(failure.message.contains("local gave it up: stuck for more than 1h 00m"), "{failure}");
     let dead = world.store.dead(&DeadFilter::default(), 10).unwrap();
-    assert_eq!(dead.iter().map(|row| (row.run, row.cause.as_str())).collect::<Vec<_>>(), [(stuck.id, "queue.stuck")]);
+    assert_eq!(
+        dead.iter().map(|row| (row.run, row.cause.as_str())).collect::<Vec<_>>(),
+        [(stuck.id, "queue.stuck")]
+    );
     for run in [later, fresh] {
         assert_eq!(state(&world.engine.run(run.id).await.unwrap().run), StateName::Pending);
     }
@@ -426,7 +434,11 @@ async fn a_run_that_memory_does_not_count_is_found_by_the_net() {
     let begun = world.engine.now();
     assert_eq!(state(&world.end(id).await.run), StateName::Completed);
     assert!(world.engine.now().since(begun) < Millis::seconds(12));
-    assert!(world.logs.has(Level::WARN, "runs waited in the store that memory did not count; they are taken over"));
+    assert!(
+        world
+            .logs
+            .has(Level::WARN, "runs waited in the store that memory did not count; they are taken over")
+    );
 }
 
 // covers: AO-87, AO-88

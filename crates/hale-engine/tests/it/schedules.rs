@@ -55,7 +55,11 @@ async fn a_schedule_starts_a_run_at_each_of_its_times() {
     let runs = fired(&world).await;
     assert_eq!(runs.len(), 3);
     for (run, at) in runs.iter().zip(next) {
-        assert!(run.submitted_at.since(at).0 < 100 && run.submitted_at >= at, "{} for {at}", run.submitted_at);
+        assert!(
+            run.submitted_at.since(at).0 < 100 && run.submitted_at >= at,
+            "{} for {at}",
+            run.submitted_at
+        );
         assert_eq!((&*run.correlation, state(run)), ("schedule/minutely", StateName::Completed));
     }
     let (_, done) = world.engine.schedule("minutely").unwrap();

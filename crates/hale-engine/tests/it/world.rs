@@ -299,7 +299,13 @@ pub struct World {
 }
 
 pub fn caller() -> Caller {
-    Caller { actor: "local".into(), correlation: "corr-1".into(), traceparent: None, trigger: Trigger::Api, tenant: None }
+    Caller {
+        actor: "local".into(),
+        correlation: "corr-1".into(),
+        traceparent: None,
+        trigger: Trigger::Api,
+        tenant: None,
+    }
 }
 
 pub fn pack(name: &str, more: &str) -> String {

@@ -107,7 +107,7 @@ fn merge(mut walks: Vec<Rows<'_>>, filter: &ListFilter, limit: u32) -> Result<Pa
     for (at, walk) in walks.iter_mut().enumerate() {
         heads.extend(advance(walk)?.map(|id| (id, Reverse(at))));
     }
-    let reads_all = filter.text.is_some() || filter.cause.is_some() || filter.priority.is_some();
+    let reads_all = filter.text.is_some() || filter.cause.is_some();
     let seen_max = if reads_all { ROWS_SEARCHED } else { ROWS_SEEN };
     let mut page = Page::default();
     let mut seen = 0;

@@ -130,8 +130,9 @@ async fn work(
 
 /// Where this process's jobs live, once what a former worker left running is ended; without it no job is taken.
 fn jobs(config: &Config) -> Option<Arc<Jobs>> {
-    let opened = std::fs::create_dir_all(&config.data)
-        .and_then(|()| Jobs::open(&config.data, Owner::Worker(std::process::id()), crate::serve::jobs(config)));
+    let opened = std::fs::create_dir_all(&config.data).and_then(|()| {
+        Jobs::open(&config.data, Owner::Worker(std::process::id()), crate::serve::jobs(config))
+    });
     match opened {
         Ok((jobs, reaped)) => {
             for one in reaped.iter().filter(|one| one.killed + one.survivors > 0) {

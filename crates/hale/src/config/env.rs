@@ -26,7 +26,7 @@ const fn guide(name: &'static str, key: &'static str, own: &'static str) -> Vari
 }
 
 /// Variables that set keys; of two that set the same key the first wins.
-pub static SETTING: [Variable; 27] = [
+pub static SETTING: [Variable; 28] = [
     own("HALE_LISTEN", "listen"),
     own("HALE_DATA", "data"),
     own("HALE_PACKS", "packs"),

@@ -66,7 +66,8 @@ pub async fn start(
     Input(order): Input<StartBacktest>,
 ) -> Result<Response, Refusal> {
     if order.csv.is_some() == order.data.is_some() {
-        let message = "start a back-test: give the prices in csv, or name a file of the server in data, one of the two";
+        let message =
+            "start a back-test: give the prices in csv, or name a file of the server in data, one of the two";
         return Err(Refusal::invalid("csv", message).fix("hale backtests start --prices prices.csv"));
     }
     let submit = Submit {
@@ -111,7 +112,8 @@ pub async fn list(
     let page = app.engine.runs(&filter, after, limit).await?;
     let shown = page.runs.iter().map(|run| {
         let mut shown = basic(run, now);
-        shown.stage = app.engine.hub().doing(run.id).and_then(|doing| doing.note).map(|note| note.to_string());
+        shown.stage =
+            app.engine.hub().doing(run.id).and_then(|doing| doing.note).map(|note| note.to_string());
         shown
     });
     Ok(Json(view::page("backtests", shown.collect(), page.next.map(|next| id_of(next.0)))))
@@ -185,10 +187,7 @@ pub async fn results(
 }
 
 /// `GET /api/v1/backtests/{id}/results/{name}`: the bytes.
-pub async fn content(
-    State(app): State<Arc<App>>,
-    Segments(id, name): Segments,
-) -> Result<Response, Refusal> {
+pub async fn content(State(app): State<Arc<App>>, Segments(id, name): Segments) -> Result<Response, Refusal> {
     let run = stored(&app, &id).await?.run.id;
     runs::content(&app, run, &name).await
 }

@@ -30,8 +30,7 @@ pub async fn create(
 ) -> Result<(StatusCode, [(HeaderName, &'static str); 1], Json<KeyView>), Refusal> {
     let expires_in = order.expires_in.as_deref().map(|text| span("expires_in", text)).transpose()?;
     let known = app.engine.keys();
-    let order =
-        Order { name: &order.name, expires_in, tenant: order.tenant.as_deref(), known: &known };
+    let order = Order { name: &order.name, expires_in, tenant: order.tenant.as_deref(), known: &known };
     let made = keys::make(&order, app.access.server_key(), app.engine.now());
     let (row, secret) =
         made.map_err(|error| Refusal::from(error.failure()).field("name").fix("hale keys list"))?;

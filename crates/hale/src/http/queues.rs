@@ -9,7 +9,7 @@ use super::problem::Refusal;
 use super::runs::chosen;
 use super::view;
 use crate::wire::queues::{
-    ClassView, Cleared, KeyDepth, LimitsSet, Moved, MoveStuck, PurgeQueue, QueueView, Queues, SetLimit,
+    ClassView, Cleared, KeyDepth, LimitsSet, MoveStuck, Moved, PurgeQueue, QueueView, Queues, SetLimit,
     SetWeights,
 };
 use crate::wire::{Page, RunView};
@@ -98,9 +98,8 @@ pub async fn weights(
     let named = [order.high, order.normal, order.low];
     if order.reset == named.iter().any(Option::is_some) {
         let message = format!("set the weights of queue {name}: name at least one class, or only reset");
-        return Err(
-            Refusal::invalid("high", message).fix(format!("hale queues weights {name} --high 6 --normal 3 --low 1"))
-        );
+        return Err(Refusal::invalid("high", message)
+            .fix(format!("hale queues weights {name} --high 6 --normal 3 --low 1")));
     }
     let queue = known(app.engine.queue(&name).await)?;
     let weights = (!order.reset).then(|| {
@@ -123,7 +122,11 @@ pub async fn purge(
 ) -> Result<Json<Cleared>, Refusal> {
     let chosen = waiting(&app, &name, &order.filter)?;
     let bulk = known(app.engine.purge(&chosen, dry(order.dry_run), &caller).await)?;
-    Ok(Json(cleared(bulk, order.dry_run, "hale runs list status:cancelled; then, for each: hale runs retry RUN")))
+    Ok(Json(cleared(
+        bulk,
+        order.dry_run,
+        "hale runs list status:cancelled; then, for each: hale runs retry RUN",
+    )))
 }
 
 /// `POST /api/v1/queues/{name}/move-stuck`.
@@ -136,7 +139,11 @@ pub async fn move_stuck(
     let older_than = span("older_than", &order.older_than)?;
     let chosen = waiting(&app, &name, &order.filter)?;
     let bulk = known(app.engine.move_stuck(&chosen, (older_than, dry(order.dry_run)), &caller).await)?;
-    Ok(Json(cleared(bulk, order.dry_run, "hale runs list status:failed; then, for each: hale runs retry RUN")))
+    Ok(Json(cleared(
+        bulk,
+        order.dry_run,
+        "hale runs list status:failed; then, for each: hale runs retry RUN",
+    )))
 }
 
 /// `GET /api/v1/limits`.
@@ -163,7 +170,8 @@ async fn set_limit(app: &App, order: &SetLimit, caller: &Caller) -> Result<Opera
     let limit = Limit { concurrency: order.concurrency, rate: rate.transpose()? };
     let done = match order.key.strip_prefix("tool:") {
         Some(_) if limit.rate.is_some() => {
-            let message = format!("limit the rate of {}: a tool has a limit of calls at a time only", order.key);
+            let message =
+                format!("limit the rate of {}: a tool has a limit of calls at a time only", order.key);
             return Err(Refusal::invalid("rate", message));
         }
         Some(tool) => app.engine.tool_limit(tool, limit.concurrency, caller).await,
@@ -176,7 +184,8 @@ async fn set_limit(app: &App, order: &SetLimit, caller: &Caller) -> Result<Opera
 fn waiting(app: &App, name: &str, text: &str) -> Result<Chosen, Refusal> {
     let filter = chosen(text, app.engine.now())?;
     if filter.states.iter().any(|state| *state != StateName::Pending) {
-        let message = "take runs out of a queue that are in another state than pending: only those wait there";
+        let message =
+            "take runs out of a queue that are in another state than pending: only those wait there";
         return Err(Refusal::invalid("filter", message).fix("hale runs cancel status:running --dry-run"));
     }
     let queue = (name != EVERY).then(|| name.to_owned());

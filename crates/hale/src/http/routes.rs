@@ -4,11 +4,12 @@
 
 use super::openapi::{self, Shown};
 use super::{
-    App, approvals, arms, backtests, bulk, capabilities, chaos, config, dlq, doctor, events, health, keys, operations, packs, queues, runs, schedules, stats, status, tasks, workers,
+    App, approvals, arms, backtests, bulk, capabilities, chaos, config, dlq, doctor, events, health, keys,
+    operations, packs, queues, runs, schedules, stats, status, tasks, workers,
 };
+use crate::wire;
 use crate::wire::queues as wire_queues;
 use crate::wire::schedules as wire_schedules;
-use crate::wire;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use std::sync::Arc;
 

@@ -69,11 +69,7 @@ fn accepted(receipt: &Receipt, shown: RunView) -> Response {
     response
 }
 
-fn submission(
-    order: wire::StartRun,
-    idempotency: Option<String>,
-    now: Timestamp,
-) -> Result<Submit, Refusal> {
+fn submission(order: wire::StartRun, idempotency: Option<String>, now: Timestamp) -> Result<Submit, Refusal> {
     let due = due((order.due.as_deref(), order.delay.as_deref()), now)?;
     Ok(Submit {
         pack: order.pack,
@@ -98,18 +94,18 @@ pub(super) fn priority(name: Option<String>) -> Result<Option<Priority>, Refusal
 }
 
 /// When a run may begin: a moment, or a span from now.
-fn due(
-    (due, delay): (Option<&str>, Option<&str>),
-    now: Timestamp,
-) -> Result<Option<Timestamp>, Refusal> {
+fn due((due, delay): (Option<&str>, Option<&str>), now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
     match (due, delay) {
-        (Some(_), Some(_)) => Err(Refusal::invalid("delay", "delay the run by due and by delay: send one of them")),
+        (Some(_), Some(_)) => {
+            Err(Refusal::invalid("delay", "delay the run by due and by delay: send one of them"))
+        }
         (None, Some(text)) => Ok(Some(now + span("delay", text)?)),
         (Some(text), None) => match text.parse::<jiff::Timestamp>() {
             Ok(moment) => Ok(Some(Timestamp(moment.as_millisecond()))),
             Err(_) => {
-                let message =
-                    format!("read {text:?} as a moment: write RFC 3339 with its zone, such as 2026-11-23T08:00:00Z");
+                let message = format!(
+                    "read {text:?} as a moment: write RFC 3339 with its zone, such as 2026-11-23T08:00:00Z"
+                );
                 Err(Refusal::invalid("due", message))
             }
         },

@@ -155,10 +155,7 @@ fn known<T>(result: Result<T, Failure>) -> Result<T, Refusal> {
     })
 }
 
-fn shown(
-    (name, schedule, done): (&str, &Schedule, &Done),
-    (now, next): (Timestamp, usize),
-) -> ScheduleView {
+fn shown((name, schedule, done): (&str, &Schedule, &Done), (now, next): (Timestamp, usize)) -> ScheduleView {
     let next = if schedule.paused { Vec::new() } else { schedule.next(now, next) };
     ScheduleView {
         schema: "hale.schedule/1".to_owned(),

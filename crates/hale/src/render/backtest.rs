@@ -123,11 +123,11 @@ pub fn chart(curve: &EquityView, look: &Look) -> String {
     if n < 2 {
         return "the curve has fewer than two points\n".to_owned();
     }
-    let amounts: Vec<f64> = (0..width)
-        .map(|column| curve.points[column * (n - 1) / (width - 1)].equity_amount)
-        .collect();
-    let (low, high) =
-        amounts.iter().fold((f64::MAX, f64::MIN), |(low, high), amount| (low.min(*amount), high.max(*amount)));
+    let amounts: Vec<f64> =
+        (0..width).map(|column| curve.points[column * (n - 1) / (width - 1)].equity_amount).collect();
+    let (low, high) = amounts
+        .iter()
+        .fold((f64::MAX, f64::MIN), |(low, high), amount| (low.min(*amount), high.max(*amount)));
     let steps: &[char] = match look.glyphs {
         Glyphs::Unicode => &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'],
         Glyphs::Ascii => &['.', '#'],

@@ -107,7 +107,8 @@ pub fn deployed(pack: &PackView, look: &Look) -> String {
 /// What a job runs and may use; empty for other kinds.
 fn runs(pack: &PackView) -> String {
     let job = pack.manifest.as_ref().and_then(|manifest| manifest.get("job"));
-    let Some(job) = job.and_then(|job| serde_json::from_value::<hale_core::pack::Job>(job.clone()).ok()) else {
+    let Some(job) = job.and_then(|job| serde_json::from_value::<hale_core::pack::Job>(job.clone()).ok())
+    else {
         return String::new();
     };
     let mut told = vec![job.program().to_owned()];

@@ -40,7 +40,10 @@ fn the_procedure_of_queue_recovery_runs_from_the_command_line() {
     assert!(dry.out.contains("would move to the dead letters: 0 runs"), "{}", dry.out);
     world.expect(2, &["queues", "purge", "default"]);
     let purged = world.expect(0, &["queues", "purge", "--pack", "hello", "--confirm"]);
-    assert!(purged.out.contains("cancelled: 4 of 4 runs") && purged.err.contains("hale runs retry"), "{purged:?}");
+    assert!(
+        purged.out.contains("cancelled: 4 of 4 runs") && purged.err.contains("hale runs retry"),
+        "{purged:?}"
+    );
     let queues = json(&world.expect(0, &["queues", "list", "--json"]).out);
     assert_eq!((&queues["items"][0]["depth"], &queues["delayed"]), (&Value::from(0), &Value::from(0)));
     world.expect(3, &["queues", "show", "nowhere"]);

@@ -170,13 +170,21 @@ async fn a_key_can_be_made_without_a_server() {
     assert!(ServerKey::load(dir.path()).unwrap().matches(&secret.reveal(), &row));
     assert_eq!(offline::list(dir.path()).unwrap(), vec![row.clone()]);
     assert_eq!(
-        offline::create(dir.path(), "first", (None, None), now).await.map(|_| ()).unwrap_err().code.to_string(),
+        offline::create(dir.path(), "first", (None, None), now)
+            .await
+            .map(|_| ())
+            .unwrap_err()
+            .code
+            .to_string(),
         "E011"
     );
     let revoked = offline::revoke(dir.path(), "first", now).await.unwrap();
     assert_eq!((revoked.id, revoked.revoked_at), (row.id, Some(now)));
     assert_eq!(offline::revoke(dir.path(), "nobody", now).await.unwrap_err().code.to_string(), "E010");
     let held = hale_store::Folder::lock(dir.path()).unwrap();
-    assert!(offline::create(dir.path(), "second", (None, None), now).await.is_err(), "a server has the folder");
+    assert!(
+        offline::create(dir.path(), "second", (None, None), now).await.is_err(),
+        "a server has the folder"
+    );
     drop(held);
 }

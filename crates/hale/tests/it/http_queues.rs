@@ -50,7 +50,8 @@ async fn a_due_time_that_cannot_be_is_refused() {
         let problem = house.post("/api/v1/runs", body).gives(422).await.problem();
         assert_eq!((problem.code.as_str(), problem.field.as_deref()), ("E002", Some(field)));
     }
-    let problem = house.post("/api/v1/runs", json!({"pack": "echo", "delay": "900d"})).gives(422).await.problem();
+    let problem =
+        house.post("/api/v1/runs", json!({"pack": "echo", "delay": "900d"})).gives(422).await.problem();
     assert_eq!(problem.cause.as_deref(), Some("run.invalid_due"));
     let past = start(&house, json!({"pack": "echo", "due": "2020-01-01T00:00:00Z"})).await;
     assert_eq!(past.due_at, None);
@@ -61,7 +62,8 @@ async fn a_due_time_that_cannot_be_is_refused() {
 async fn the_levers_work_and_each_tells_how_to_take_it_back() {
     let house = idle().await;
     start(&house, json!({"pack": "echo"})).await;
-    let moved: Moved = house.post("/api/v1/queues/default/weights", json!({"low": 4})).gives(200).await.json();
+    let moved: Moved =
+        house.post("/api/v1/queues/default/weights", json!({"low": 4})).gives(200).await.json();
     let queue: QueueView = house.get("/api/v1/queues/default").gives(200).await.json();
     assert_eq!(queue.classes.iter().map(|class| class.weight).collect::<Vec<_>>(), [6, 3, 4]);
     assert_eq!(moved.undo, format!("hale operations undo {}", moved.operation));
@@ -121,7 +123,8 @@ async fn a_schedule_is_made_seen_triggered_and_deleted() {
     assert_eq!(run.trigger, "schedule");
     let run: RunView = house.get(&format!("/api/v1/runs/{}?wait=30s", run.id)).gives(200).await.json();
     assert_eq!((run.state.as_str(), run.output), ("COMPLETED", Some(json!({"n": 1}))));
-    let paused: ScheduleView = house.post("/api/v1/schedules/nightly/pause", json!({})).gives(200).await.json();
+    let paused: ScheduleView =
+        house.post("/api/v1/schedules/nightly/pause", json!({})).gives(200).await.json();
     assert!(paused.paused && paused.next.is_empty());
     house.post("/api/v1/schedules/nightly/resume", json!({})).gives(200).await;
     let gone: ScheduleView = house.ask("DELETE", "/api/v1/schedules/nightly").gives(200).await.json();
@@ -130,7 +133,11 @@ async fn a_schedule_is_made_seen_triggered_and_deleted() {
     for (body, field, says) in [
         (json!({"name": "x", "pack": "echo", "cron": "0 25 * * *"}), "cron", "field 2 (hour)"),
         (json!({"name": "x", "pack": "echo", "cron": "@daily", "tz": "Mars"}), "tz", "Europe/Berlin"),
-        (json!({"name": "x", "pack": "echo", "cron": "@daily", "overlap": "never"}), "overlap", "skip or queue"),
+        (
+            json!({"name": "x", "pack": "echo", "cron": "@daily", "overlap": "never"}),
+            "overlap",
+            "skip or queue",
+        ),
     ] {
         let problem = house.post("/api/v1/schedules", body).gives(422).await.problem();
         assert_eq!((problem.code.as_str(), problem.field.as_deref()), ("E002", Some(field)));

@@ -18,7 +18,10 @@ fn deploy(world: &World, pack: &str) {
 
 fn tight() -> String {
     PACK.replace("version: 1.0.0", "version: 1.0.1")
-        .replace("  - [\"--gaps={input.gaps}\"]", "  - [\"--gaps={input.gaps}\"]\n  - [\"--misbehave={input.misbehave}\"]")
+        .replace(
+            "  - [\"--gaps={input.gaps}\"]",
+            "  - [\"--gaps={input.gaps}\"]\n  - [\"--misbehave={input.misbehave}\"]",
+        )
         .replace("  gaps: string?", "  gaps: string?\n  misbehave: string?")
         .replace("memory: 512MiB, silence: 5m", "memory: 64MiB, silence: 3s, grace: 1s")
 }
@@ -42,16 +45,32 @@ fn a_backtest_runs_from_the_command_line_to_its_results() {
     let (id, run) = (view["id"].as_str().unwrap(), view["run_id"].as_str().unwrap());
     assert_eq!(id, format!("bt-{}", run[4..].to_ascii_lowercase()));
     assert_eq!(view["status"], "completed");
-    let stages: Vec<(&str, &str)> = view["stages"].as_array().unwrap().iter()
-        .map(|stage| (stage["name"].as_str().unwrap(), stage["state"].as_str().unwrap())).collect();
-    let names = ["submitted", "claimed", "launched", "data_loading", "strategy_init", "simulation", "analysis", "writing", "results", "ended"];
+    let stages: Vec<(&str, &str)> = view["stages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stage| (stage["name"].as_str().unwrap(), stage["state"].as_str().unwrap()))
+        .collect();
+    let names = [
+        "submitted",
+        "claimed",
+        "launched",
+        "data_loading",
+        "strategy_init",
+        "simulation",
+        "analysis",
+        "writing",
+        "results",
+        "ended",
+    ];
     assert_eq!(stages, names.map(|name| (name, "done")));
     assert_eq!(view["memory_limit_bytes"], 512 << 20);
     assert!(view["memory_peak_bytes"].as_u64().unwrap() > 0);
     assert!((view["metrics"]["total_return_fraction"].as_f64().unwrap() - 0.8331).abs() < 0.001, "{view}");
 
     let results = get(&world, &format!("/api/v1/backtests/{id}/results")).json();
-    let mut names: Vec<&str> = results["items"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let mut names: Vec<&str> =
+        results["items"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     names.sort_unstable();
     assert_eq!(names, ["backtest-result.json", "equity.svg"]);
     let (code, result, _) = hale(&world, &["backtests", "results", id, "backtest-result.json"]);
@@ -75,7 +94,9 @@ fn a_backtest_runs_from_the_command_line_to_its_results() {
     until("its words are in the log", Duration::from_secs(10), || {
         let log = world.log_file();
         let mut of_run = log.lines().filter(|line| line.contains(run));
-        of_run.any(|line| line.contains("STAGE data_loading") && line.contains("\"component\":\"job\"")).then_some(())
+        of_run
+            .any(|line| line.contains("STAGE data_loading") && line.contains("\"component\":\"job\""))
+            .then_some(())
     });
     let steps = world.log_file();
     assert!(steps.contains("Step 1/5 completed: data_loading"), "{steps}");
@@ -101,22 +122,39 @@ fn every_way_to_fail_has_its_class_and_its_evidence() {
         (json!({ "misbehave": "no-result" }), "no_result", "job.no_result", "exit code 0"),
         (json!({ "misbehave": "hang" }), "hang", "job.hang", "it said nothing for 3s"),
         (json!({ "misbehave": "crash" }), "engine_crash", "job.crashed", "SIGABRT"),
-        (json!({ "csv": "timestamp,open,high,low,close,volume\n2022-01-01,9,8,11,9,1\n" }), "data_error", "job.data_error", "prices.csv:2"),
+        (
+            json!({ "csv": "timestamp,open,high,low,close,volume\n2022-01-01,9,8,11,9,1\n" }),
+            "data_error",
+            "job.data_error",
+            "prices.csv:2",
+        ),
         (json!({ "fast": 50, "slow": 10 }), "strategy_error", "job.strategy_error", "fast"),
         (json!({ "strategy": "astrology" }), "usage_error", "job.usage_error", "astrology"),
     ];
     for (input, class, cause, evidence) in cases {
         let view = failed(&world, input);
-        assert_eq!((&view["failure_class"], &view["error"]["cause"]), (&json!(class), &json!(cause)), "{view:#}");
+        assert_eq!(
+            (&view["failure_class"], &view["error"]["cause"]),
+            (&json!(class), &json!(cause)),
+            "{view:#}"
+        );
         let told = view["error"].to_string();
         assert!(told.contains(evidence) && told.contains("walls: "), "{evidence}: {told}");
         assert!(!view["advice"].as_array().unwrap().is_empty() || class == "engine_crash", "{view:#}");
         let run = view["run_id"].as_str().unwrap();
         if class == "oom" {
-            assert!(view["error"]["chain"].to_string().contains("raise limits.memory in the pack, for example to 128.0 MiB"), "{told}");
+            assert!(
+                view["error"]["chain"]
+                    .to_string()
+                    .contains("raise limits.memory in the pack, for example to 128.0 MiB"),
+                "{told}"
+            );
             until("the guides' line is in the log", Duration::from_secs(10), || {
                 let log = world.log_file();
-                let said = |line: &str| line.contains("\"msg\":\"Killed by OOM: memory limit exceeded\"") && line.contains("\"level\":\"error\"");
+                let said = |line: &str| {
+                    line.contains("\"msg\":\"Killed by OOM: memory limit exceeded\"")
+                        && line.contains("\"level\":\"error\"")
+                };
                 log.lines().any(|line| said(line) && line.contains(run)).then_some(())
             });
         }
@@ -135,8 +173,13 @@ fn a_hung_backtest_is_cancelled_and_shows_where_it_stands() {
         let view = get(&world, &format!("/api/v1/backtests/{id}")).json();
         (view["stage"].as_str().is_some_and(|stage| stage.starts_with("simulation 3"))).then_some(view)
     });
-    let state = |name: &str| view["stages"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap()["state"].clone();
-    assert_eq!((state("strategy_init"), state("simulation"), state("analysis")), (json!("done"), json!("running"), json!("waiting")));
+    let state = |name: &str| {
+        view["stages"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap()["state"].clone()
+    };
+    assert_eq!(
+        (state("strategy_init"), state("simulation"), state("analysis")),
+        (json!("done"), json!("running"), json!("waiting"))
+    );
     let (code, _, err) = hale(&world, &["backtests", "cancel", &id, "--reason", "hung"]);
     assert_eq!(code, 0, "{err}");
     assert_eq!(ended(&world, &run)["state"], "CANCELLED");
@@ -153,7 +196,10 @@ fn bad_requests_are_refused_with_the_next_command() {
     assert_eq!((neither.status, &neither.json()["field"]), (422, &json!("csv")));
     assert_eq!(ask(json!({ "csv": "a", "data": "b" })).status, 422);
     let unknown = ask(json!({ "csv": "a" }));
-    assert_eq!((unknown.status, &unknown.json()["fix"]), (404, &json!("hale packs deploy packs/backtest.md")));
+    assert_eq!(
+        (unknown.status, &unknown.json()["fix"]),
+        (404, &json!("hale packs deploy packs/backtest.md"))
+    );
     for path in ["bt-nothing", "bt-01jd4m8q2r7wx5b9n3k6t0vyhz", "run_01JD4M8Q2R7WX5B9N3K6T0VYHZ/equity"] {
         let answer = get(&world, &format!("/api/v1/backtests/{path}"));
         assert_eq!((answer.status, &answer.json()["fix"]), (404, &json!("hale backtests list")), "{path}");

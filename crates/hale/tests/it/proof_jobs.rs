@@ -67,20 +67,20 @@ fn gone(mark: &str) {
 }
 
 fn running(mark: &str, least: usize) -> Vec<u32> {
-    until("the job runs", Duration::from_secs(20), || {
-        Some(marked(mark)).filter(|pids| pids.len() >= least)
-    })
+    until("the job runs", Duration::from_secs(20), || Some(marked(mark)).filter(|pids| pids.len() >= least))
 }
 
 /// Two sleepers that leave the session of their parent, and the parent.
-const FAMILY: &str = "run: [sh, -c, \"setsid sleep 777 & setsid sleep 777 & wait\"]\nlimits: { timeout: 60s, grace: 1s }";
+const FAMILY: &str =
+    "run: [sh, -c, \"setsid sleep 777 & setsid sleep 777 & wait\"]\nlimits: { timeout: 60s, grace: 1s }";
 
 // covers: AO-61 AO-62 AO-71 AO-72 TR-29
 #[test]
 fn a_job_ends_with_its_walls_and_its_use_in_the_record() {
     let mut world = world("");
     world.up();
-    let keys = "run: [dd, if=/dev/zero, of=/dev/null, bs=60M, count=60]\nlimits: { timeout: 30s, memory: 64MiB }";
+    let keys =
+        "run: [dd, if=/dev/zero, of=/dev/null, bs=60M, count=60]\nlimits: { timeout: 30s, memory: 64MiB }";
     deploy(&world, "hungry", keys);
     let run = start(&world, "hungry", json!({}));
     let run = ended(&world, &run);
@@ -106,14 +106,16 @@ fn a_job_ends_with_its_walls_and_its_use_in_the_record() {
 fn memory_is_warned_of_at_85_and_92_percent() {
     let mut world = world("");
     world.up();
-    let keys = "run: [dd, if=/dev/zero, of=/dev/null, bs=60M, count=200]\nlimits: { timeout: 30s, memory: 64MiB }";
+    let keys =
+        "run: [dd, if=/dev/zero, of=/dev/null, bs=60M, count=200]\nlimits: { timeout: 30s, memory: 64MiB }";
     deploy(&world, "hungry", keys);
     let run = start(&world, "hungry", json!({}));
     assert_eq!(ended(&world, &run)["state"], "COMPLETED");
     until("both warnings are in the log", Duration::from_secs(10), || {
         let log = world.log_file();
         let said = |text: &str| {
-            log.lines().any(|line| line.contains("\"level\":\"warn\"") && line.contains(text) && line.contains(&run))
+            log.lines()
+                .any(|line| line.contains("\"level\":\"warn\"") && line.contains(text) && line.contains(&run))
         };
         (said("\"msg\":\"Memory usage at 85%\"") && said("\"msg\":\"Memory usage at 92%\"")).then_some(())
     });
@@ -178,12 +180,17 @@ fn what_a_killed_supervisor_left_is_ended_by_the_next_server() {
         let entries = std::fs::read_dir(world.data.join("jobs/server/table")).unwrap().flatten();
         let entries = entries.filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
         let mut entries = entries.filter_map(|text| serde_json::from_str::<Value>(&text).ok());
-        entries.find(|entry| entry["job"].as_str().is_some_and(|job| job.starts_with(&run)) && entry["escaped"].is_array())
+        entries.find(|entry| {
+            entry["job"].as_str().is_some_and(|job| job.starts_with(&run)) && entry["escaped"].is_array()
+        })
     });
     // It stands still, so that it cannot clear up itself when its supervisor dies.
     world.server.as_ref().unwrap().signal(libc::SIGSTOP);
     let supervisor = entry["supervisor"].as_i64().unwrap();
-    #[expect(unsafe_code, reason = "kill(2) takes two numbers; the pid is a live child's of the server, which stands still")]
+    #[expect(
+        unsafe_code,
+        reason = "kill(2) takes two numbers; the pid is a live child's of the server, which stands still"
+    )]
     // SAFETY: no memory is involved.
     let sent = unsafe { libc::kill(supervisor as libc::pid_t, libc::SIGKILL) };
     assert_eq!(sent, 0);
@@ -230,7 +237,11 @@ fn a_worker_process_runs_jobs_and_sends_their_results() {
     until("the line is in the log", Duration::from_secs(10), || {
         let log = world.log_file();
         let mut lines = log.lines().filter(|line| line.contains("job_output") && line.contains(&run));
-        lines.any(|line| line.contains("\"msg\":\"a word of mine; $(id)\"") && line.contains("\"stream\":\"stdout\"")).then_some(())
+        lines
+            .any(|line| {
+                line.contains("\"msg\":\"a word of mine; $(id)\"") && line.contains("\"stream\":\"stdout\"")
+            })
+            .then_some(())
     });
 }
 
@@ -271,7 +282,8 @@ fn a_job_that_may_not_start_is_refused_with_the_way_out() {
         assert!(cause == "job.refused" || text.contains("hale config explain jobs.allow"), "{text}");
     }
     let data = world.data.parent().unwrap().display().to_string();
-    let source = format!("---\nname: nosy\nkind: job\nrun: [cat]\ngrants: {{ files: [\"{data}:ro\"] }}\n---\n");
+    let source =
+        format!("---\nname: nosy\nkind: job\nrun: [cat]\ngrants: {{ files: [\"{data}:ro\"] }}\n---\n");
     let body = json!({ "file_name": "nosy.md", "source": source });
     let answer = world.http().post("/api/v1/packs", &body).unwrap();
     assert_eq!(answer.status, 403, "{}", answer.text);

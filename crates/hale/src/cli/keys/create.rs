@@ -34,10 +34,13 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let key: KeyView = match keeper(ctx).await? {
         Keeper::Server(client) => {
             let expires_in = args.expires_in.map(|span| format!("{}ms", span.0));
-            client.post("/api/v1/keys", &CreateKey { name: args.name, expires_in, tenant: args.tenant }).await?
+            client
+                .post("/api/v1/keys", &CreateKey { name: args.name, expires_in, tenant: args.tenant })
+                .await?
         }
         Keeper::Folder(data) => {
-            let (row, secret) = offline::create(&data, &args.name, (args.expires_in, args.tenant.as_deref()), now()).await?;
+            let (row, secret) =
+                offline::create(&data, &args.name, (args.expires_in, args.tenant.as_deref()), now()).await?;
             KeyView { secret: Some(secret.reveal()), ..view::key(&row) }
         }
     };

@@ -21,7 +21,10 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let path = format!("/api/v1/queues/{}/drain", escape(&args.name));
     let moved: Moved = ctx.client().await?.post(path, &json!({})).await?;
     ctx.screen.one(&moved, &moved.operation, |look| {
-        format!("{}\n", look.good(&format!("queue {} gives no runs to workers; it goes on taking them", moved.target)))
+        format!(
+            "{}\n",
+            look.good(&format!("queue {} gives no runs to workers; it goes on taking them", moved.target))
+        )
     });
     ctx.screen.next(&format!("hale queues resume {}", moved.target));
     Ok(Exit::Done)

@@ -30,8 +30,13 @@ pub fn class(state: StateName, failure: Option<&Failure>) -> Option<&'static str
         "job.crashed" => "engine_crash",
         "job.exit" if speaks_of_code(failure) => "strategy_error",
         "job.exit" => "engine_error",
-        "job.program_missing" | "job.not_executable" | "job.outside_allowed" | "job.refused"
-        | "job.not_started" | "job.unavailable" | "pack.grant_refused" => "not_started",
+        "job.program_missing"
+        | "job.not_executable"
+        | "job.outside_allowed"
+        | "job.refused"
+        | "job.not_started"
+        | "job.unavailable"
+        | "pack.grant_refused" => "not_started",
         _ => "other",
     })
 }
