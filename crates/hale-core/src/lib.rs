@@ -5,6 +5,7 @@
 //! Leaves to others: storing what was decided (`hale-store`), carrying it out (`hale-engine`).
 //! Read next: [`run::apply`], the whole life of a run in one table.
 
+pub mod arm;
 pub mod code;
 pub mod failure;
 pub mod fault;
@@ -19,5 +20,6 @@ pub mod pack;
 pub mod port;
 pub mod queue;
 pub mod retry;
+pub mod routing;
 pub mod run;
 pub mod time;

@@ -82,4 +82,9 @@ meters! {
     http_errors: Count Counter "hale_http_errors_total" "HTTP requests answered with 5xx.";
     http_connections: Level Gauge "hale_http_connections" "Open HTTP connections.";
     http_deadline_closed: Count Counter "hale_http_deadline_closed_total" "Connections closed because a header, body or reader stalled.";
+    tasks_routed: Count Counter "hale_tasks_routed_total" "Tasks for which an arm was chosen.";
+    tasks_relaxed: Count Counter "hale_tasks_relaxed_total" "Tasks that were routed after optional constraints were given up.";
+    tasks_defaulted: Count Counter "hale_tasks_defaulted_total" "Tasks on which no arm scored, so that the default arm took them.";
+    routing_failures: Count Counter "hale_routing_failures_total" "Tasks that no arm could take.";
+    arm_probes_failed: Count Counter "hale_arm_probes_failed_total" "Probes of arms that failed.";
 }

@@ -164,6 +164,10 @@ operations! {
         "reloaded the configuration {target}", "Read the configuration again; a broken one changes nothing";
     BackupCreate "backup.create" R1 NO_RUN, Words("delete the backup file"),
         "backed up to {target}", "Copy the store while it runs";
+    ArmsRegister "arms.register" R2 NO_RUN, By(ArmsDeregister),
+        "registered the arm {target}", "Let a service elsewhere take tasks, until it falls silent";
+    ArmsDeregister "arms.deregister" R2 NO_RUN, By(ArmsRegister),
+        "deregistered the arm {target}", "Send an arm no more tasks; runs under way go on";
     ServerDrain "server.drain" R3 NO_RUN, Words("start the server again: hale up"),
         "drained the server {target}", "Finish what runs, take nothing new, and stop";
 }

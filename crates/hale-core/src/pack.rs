@@ -12,6 +12,7 @@ pub mod parse;
 pub mod schema;
 pub mod template;
 
+mod arm;
 mod error;
 mod import;
 mod keys;

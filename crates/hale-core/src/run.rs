@@ -29,6 +29,7 @@ use std::sync::Arc;
 pub enum Priority {
     High,
     #[default]
+    #[serde(alias = "medium")]
     Normal,
     Low,
 }

@@ -167,6 +167,7 @@ impl Desk {
         let ended = run.is_terminal();
         let steps = records.iter().filter(|record| matches!(record.event, Event::StepEnded { .. })).count();
         self.meters.steps_stored.add(steps as u64);
+        self.arms.hear(&records);
         self.hub.records(run.id, &records, ended);
         for effect in effects {
             self.carry_out(&run, effect, output.clone());

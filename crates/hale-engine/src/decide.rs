@@ -22,11 +22,11 @@ const CHANGE_TRIES: u32 = 5;
 impl Desk {
     pub(crate) fn decide(&mut self, input: Input, now: Timestamp) {
         match input {
-            Input::Submit { order, input, idempotency, reply, ended } => {
+            Input::Submit { order, first, input, idempotency, reply, ended } => {
                 if let Some(ended) = ended {
                     self.watchers.entry(order.id).or_default().push(ended);
                 }
-                self.submit(*order, (input, idempotency), reply, now);
+                self.submit((*order, first), (input, idempotency), reply, now);
             }
             Input::Watch { run, ended } => self.watchers.entry(run).or_default().push(ended),
             Input::Change { run, change, by, tries, reply } => {
@@ -52,7 +52,7 @@ impl Desk {
 
     fn submit(
         &mut self,
-        order: Order,
+        (order, first): (Order, Vec<Event>),
         (input, idempotency): (Arc<str>, Option<Idempotency>),
         reply: Reply<Receipt>,
         now: Timestamp,
@@ -80,6 +80,10 @@ impl Desk {
             effects,
             output: None,
         };
+        if let Err(failure) = follow(&mut moved, first, now) {
+            self.watchers.remove(&moved.run.id);
+            return drop(reply.send(Err(failure)));
+        }
         match self.idle_worker() {
             // Nobody waits and a slot is free: the run is born leased, in the same commit.
             Some(worker) if self.queue.is_empty() => self.born_leased(&mut moved, worker, now),
@@ -358,6 +362,20 @@ impl Desk {
             closed: self.closed,
         }
     }
+}
+
+/// Adds to an acceptance what is told with it.
+fn follow(moved: &mut Moved, events: Vec<Event>, now: Timestamp) -> Result<(), Failure> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let next = advance(&moved.run, events, now).map_err(|refused| {
+        Failure::new(Code::E015, "run.unfit_beginning", "engine", "accept the run").caused_by(&refused)
+    })?;
+    moved.records.extend(next.records);
+    moved.effects.extend(next.effects);
+    moved.run = next.run;
+    Ok(())
 }
 
 fn holds(active: &crate::desk::Active, worker: WorkerId) -> bool {

@@ -3,6 +3,7 @@
 //! Holds active runs only (leased or waiting); the queue is counters, its runs stay in the store.
 //! Read next: [`crate::decide`].
 
+use crate::arms::Arms;
 use crate::input::{Ended, Input, Reply};
 use crate::live::Hub;
 use crate::registry::Registry;
@@ -110,6 +111,7 @@ pub(crate) struct Desk {
     pub settings: Settings,
     pub meters: Arc<Meters>,
     pub hub: Hub,
+    pub arms: Arms,
     pub active: HashMap<RunId, Active>,
     pub queue: Queue,
     pub workers: BTreeMap<WorkerId, WorkerState>,

@@ -1,13 +1,16 @@
 //! The engine's handle: what the doors may ask of it. Cheap to clone.
 //!
 //! Every call that changes something returns after its commit. Errors are [`Failure`]s with a code.
-//! Read next: [`runs`], [`packs`], [`workers`], [`operate`].
+//! Read next: [`runs`], [`tasks`], [`arms`], [`packs`], [`workers`], [`operate`].
 
+pub mod arms;
 pub mod operate;
 pub mod packs;
 pub mod runs;
+pub mod tasks;
 pub mod workers;
 
+use crate::arms::Arms;
 use crate::clock::Clock;
 use crate::desk::{Batch, Desk, Look};
 use crate::health::Probes;
@@ -52,6 +55,7 @@ pub(crate) struct Inner {
     pub settings: Settings,
     pub meters: Arc<Meters>,
     pub hub: Hub,
+    pub arms: Arms,
     pub mailboxes: workers::Mailboxes,
     pub keys: ArcSwap<BTreeMap<KeyId, KeyRow>>,
     pub started_at: Timestamp,
@@ -75,8 +79,8 @@ impl Engine {
         let settings = Settings::new(store.settings().map_err(|error| error.failure())?);
         let keys = store.keys().map_err(|error| error.failure())?;
         let (inbox, received) = mpsc::channel(limits::INBOX);
-        let (hub, stop) = (Hub::default(), CancellationToken::new());
-        let desk = desk(&config, (&store, &registry, &settings), (&meters, &hub))?;
+        let (hub, arms, stop) = (Hub::default(), Arms::default(), CancellationToken::new());
+        let desk = desk(&config, (&store, &registry, &settings), (&meters, &hub, &arms))?;
         crate::tasks::spawn("loop", crate::engine::run(desk, received, stop.clone()));
         let inner = Inner {
             started_at: config.clock.now(),
@@ -88,6 +92,7 @@ impl Engine {
             settings,
             meters,
             hub,
+            arms,
             mailboxes: workers::Mailboxes::default(),
             keys: ArcSwap::from_pointee(keys.into_iter().map(|key| (key.id, key)).collect()),
             probes: Probes::default(),
@@ -98,6 +103,7 @@ impl Engine {
         let engine = Self(Arc::new(inner));
         engine.start_embedded(engine.0.config.embedded_slots).await?;
         engine.start_probes(recorder);
+        engine.start_arms();
         if let Some(dir) = engine.0.config.packs.clone() {
             crate::registry::watch::watch(engine.clone(), dir, engine.0.stop.clone()).await;
         }
@@ -260,7 +266,7 @@ impl Engine {
 fn desk(
     config: &Config,
     (store, registry, settings): (&Arc<dyn Store>, &Registry, &Settings),
-    (meters, hub): (&Arc<Meters>, &Hub),
+    (meters, hub, arms): (&Arc<Meters>, &Hub, &Arms),
 ) -> Result<Desk, Failure> {
     let mut desk = Desk {
         config: config.clone(),
@@ -269,6 +275,7 @@ fn desk(
         settings: settings.clone(),
         meters: meters.clone(),
         hub: hub.clone(),
+        arms: arms.clone(),
         active: Default::default(),
         queue: Default::default(),
         workers: BTreeMap::new(),

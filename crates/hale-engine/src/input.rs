@@ -6,6 +6,7 @@
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
+use hale_core::routing::Decision;
 use hale_core::run::{Event, Order, Run, Trigger};
 use hale_core::time::Timestamp;
 use hale_store::{Idempotency, Op};
@@ -46,6 +47,8 @@ pub struct Submit {
     pub timeout: Option<hale_core::time::Millis>,
     pub idempotency: Option<String>,
     pub retry_of: Option<RunId>,
+    /// The pack was chosen among others.
+    pub routed: Option<Box<Decision>>,
 }
 
 /// The durable answer to a submission.
@@ -151,6 +154,8 @@ pub enum Input {
     /// A checked order; `ended` hears of the end without another question.
     Submit {
         order: Box<Order>,
+        /// What follows the acceptance in the same commit.
+        first: Vec<Event>,
         input: Arc<str>,
         idempotency: Option<Idempotency>,
         reply: Reply<Receipt>,

@@ -6,6 +6,7 @@
 //! Read next: [`input`], everything that can happen; then [`engine`], the loop on one screen.
 
 mod act;
+pub mod arms;
 mod claims;
 pub mod clock;
 mod decide;

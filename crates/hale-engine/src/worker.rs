@@ -6,6 +6,7 @@
 //! Read next: [`host`], what a run may do, then [`agent`], the loop of turns.
 
 pub mod agent;
+pub mod arm;
 pub mod host;
 pub mod replay;
 pub mod toolbox;
@@ -183,6 +184,7 @@ impl Worker {
             _ if held.release.load(Ordering::Acquire) => Err(Halt::Stopped),
             Kind::Echo => echo(&host).await,
             Kind::Agent => agent::run(&host).await,
+            Kind::Arm => arm::run(&host).await,
         };
         let last = match result {
             Ok(output) => host.finish(output).await,

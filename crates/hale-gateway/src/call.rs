@@ -7,6 +7,7 @@
 //! ([`Served::tried`] has what it needs).
 //! Read next: [`crate::stats`] for what remains of a call, [`crate::openai`] for the wire.
 
+use crate::arm::Arms;
 use crate::egress::Egress;
 use crate::error::Error;
 use crate::openai::OpenAi;
@@ -115,6 +116,7 @@ pub struct Gateway {
     providers: RwLock<Arc<Providers>>,
     secrets: Arc<Secrets>,
     egress: Egress,
+    arms: Arms,
     stats: CallStats,
     clock: Clock,
 }
@@ -140,6 +142,7 @@ impl Gateway {
             providers: RwLock::default(),
             secrets: Arc::new(secrets),
             egress: Egress::default(),
+            arms: Arms::default(),
             stats: CallStats::default(),
             clock,
         }
@@ -162,6 +165,11 @@ impl Gateway {
     pub fn replace(&self, providers: Vec<Arc<dyn Provider>>) {
         let table = providers.into_iter().map(|provider| (provider.name().to_owned(), provider)).collect();
         *self.providers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+    }
+
+    /// The way to services that take tasks.
+    pub fn arms(&self) -> &Arms {
+        &self.arms
     }
 
     /// Where the provider's key comes from now; none when there is no such provider.

@@ -4,10 +4,14 @@
 //! proxies of the environment are ignored, connecting is bounded; TLS is rustls with ring and the system's roots,
 //! which are read only when an `https` address is called, so that a machine without them can still speak to a local
 //! model.
-//! Leaves to others: the guard for addresses that a model or a pack chooses, which comes with the first tool that
-//! takes one. Addresses here are the operator's own, so loopback and private ones are allowed.
-//! Read next: [`crate::openai`].
+//! Addresses of providers are the operator's own, so loopback and private ones are allowed; those that a pack or an arm
+//! names go through [`guard`].
+//! Read next: [`guard`], then [`crate::openai`].
 
+pub mod guard;
+
+use guard::Guard;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use url::Url;
@@ -29,6 +33,12 @@ pub enum Error {
         "use the address of {host:?}: a name or password in it would end up in logs; set the key as a secret"
     )]
     UserInfo { host: String },
+    #[error("call {host}: arms may be on this machine, or on a host that the setting `arms.allow` names")]
+    NotAllowed { host: String },
+    #[error("call {host}: {ip} is link-local, unspecified or multicast, and such addresses are never called")]
+    Never { host: String, ip: IpAddr },
+    #[error("call {host}: its name leads to {ip}, where it may not lead")]
+    Leads { host: String, ip: IpAddr },
     #[error("build the client for {scheme} addresses")]
     Build { scheme: &'static str, source: reqwest::Error },
 }
@@ -37,6 +47,8 @@ pub enum Error {
 #[derive(Clone, Default)]
 pub struct Egress {
     clients: Arc<Clients>,
+    /// Where names may lead; none for the operator's own addresses.
+    guard: Option<Guard>,
 }
 
 #[derive(Default)]
@@ -61,6 +73,11 @@ pub fn check(url: &str) -> Result<Url, Error> {
 }
 
 impl Egress {
+    /// Clients for addresses that others chose: what the guard lets through.
+    pub fn guarded(guard: Guard) -> Self {
+        Self { clients: Arc::default(), guard: Some(guard) }
+    }
+
     /// The client for this address.
     ///
     /// # Errors
@@ -73,12 +90,12 @@ impl Egress {
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let built = build(scheme).map_err(|source| Error::Build { scheme, source })?;
+        let built = build(scheme, self.guard.clone()).map_err(|source| Error::Build { scheme, source })?;
         Ok(cell.get_or_init(|| built))
     }
 }
 
-fn build(scheme: &'static str) -> Result<reqwest::Client, reqwest::Error> {
+fn build(scheme: &'static str, guard: Option<Guard>) -> Result<reqwest::Client, reqwest::Error> {
     // Fails only if a provider is already installed, which is then the one that is used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
@@ -89,6 +106,10 @@ fn build(scheme: &'static str) -> Result<reqwest::Client, reqwest::Error> {
         .pool_max_idle_per_host(IDLE_MAX)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_nodelay(true);
+    let builder = match guard {
+        Some(guard) => builder.dns_resolver(Arc::new(guard)),
+        None => builder,
+    };
     match scheme {
         "https" => builder.build(),
         // No roots: this client never speaks TLS, and must build on a machine that has none.

@@ -1,4 +1,4 @@
-//! Everything that hale says to the outside: model providers today; tools over HTTP and webhooks later.
+//! Everything that hale says to the outside: model providers and arms today; tools over HTTP and webhooks later.
 //!
 //! Guarantees: a call is one attempt with a deadline, it never sleeps between tries, and whatever goes wrong is a
 //! typed error that becomes a [`hale_core::failure::Failure`] with its origin and its chain. Keys never reach a
@@ -7,6 +7,7 @@
 //! of day (the caller hands in a clock).
 //! Read next: [`provider`], the words; then [`call`], the way of one call.
 
+pub mod arm;
 pub mod call;
 pub mod egress;
 pub mod error;

@@ -5,6 +5,7 @@
 //! Leaves to others: speaking HTTP ([`crate::client`]), how things look ([`crate::render`]).
 //! Read next: [`run`], the command that matters most.
 
+pub mod arms;
 pub mod backup;
 pub mod capabilities;
 pub mod chaos;
@@ -25,6 +26,7 @@ pub mod run;
 pub mod runs;
 pub mod secrets;
 pub mod status;
+pub mod tasks;
 pub mod up;
 pub mod why;
 pub mod worker;
@@ -113,6 +115,10 @@ enum Command {
     #[command(subcommand)]
     Capabilities(capabilities::Verb),
     #[command(subcommand)]
+    Tasks(tasks::Verb),
+    #[command(subcommand)]
+    Arms(arms::Verb),
+    #[command(subcommand)]
     Workers(workers::Verb),
     #[command(subcommand)]
     Operations(operations::Verb),
@@ -198,6 +204,8 @@ impl Command {
             Command::Status(args) => status::run(args, ctx).await,
             Command::Packs(verb) => verb.run(ctx).await,
             Command::Capabilities(verb) => verb.run(ctx).await,
+            Command::Tasks(verb) => verb.run(ctx).await,
+            Command::Arms(verb) => verb.run(ctx).await,
             Command::Workers(verb) => verb.run(ctx).await,
             Command::Operations(verb) => verb.run(ctx).await,
             Command::Chaos(verb) => verb.run(ctx).await,

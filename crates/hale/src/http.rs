@@ -15,6 +15,8 @@ pub mod guard;
 pub mod extract;
 pub mod view;
 mod runs;
+mod tasks;
+mod arms;
 mod events;
 mod packs;
 mod doctor;

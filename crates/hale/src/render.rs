@@ -5,6 +5,7 @@
 //! Leaves to others: fetching what is shown.
 //! Read next: [`screen`], then [`run`].
 
+pub mod arm;
 pub mod diagnosis;
 pub mod error;
 pub mod live;

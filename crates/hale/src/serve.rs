@@ -149,6 +149,7 @@ impl Built {
         let providers = providers(config, sim.as_ref());
         let urls: HashMap<String, String> =
             providers.iter().map(|provider| (provider.name.clone(), provider.base_url.clone())).collect();
+        gateway.arms().allow(config.settings.arms_allow.iter().cloned());
         gateway.configure(providers).map_err(|error| Error::failed(&error.failure()))?;
         let recorder = Recorder::open(&config.data)
             .map_err(|error| Error::file("open the flight recorder in", &config.data, &error))?;

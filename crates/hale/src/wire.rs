@@ -3,9 +3,12 @@
 //! Spans are milliseconds with the unit in the name, moments are RFC 3339. Every document names its schema.
 //! Read next: [`crate::http`], which fills them.
 
+pub mod arms;
 pub mod capability;
+pub mod tasks;
 
 use hale_core::failure::Failure;
+use hale_core::routing::Decision;
 use hale_core::run::event::{Artifact, Record};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -298,6 +301,10 @@ pub struct Diagnosis {
     /// For a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunView>,
+    /// Who else could have taken a routed run, and why this arm did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<arms::DecisionShape>")]
+    pub route: Option<Decision>,
     /// What was done with the time: queue, model, tools, other.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub time_ms: BTreeMap<String, u64>,

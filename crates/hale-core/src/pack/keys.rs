@@ -12,7 +12,7 @@ use crate::limits;
 use crate::nearest::nearest;
 
 /// All keys of a pack.
-pub(super) const KEYS: [&str; 19] = [
+pub(super) const KEYS: [&str; 24] = [
     "name",
     "version",
     "description",
@@ -20,6 +20,11 @@ pub(super) const KEYS: [&str; 19] = [
     "model",
     "fallback",
     "capabilities",
+    "domains",
+    "keywords",
+    "properties",
+    "endpoint",
+    "idempotent",
     "tools",
     "grants",
     "limits",
@@ -90,6 +95,7 @@ impl Reader {
             self.flaw(&at, "`name` is missing".to_owned(), "expected among these keys", help);
         }
         self.check_grants(entries, &manifest);
+        self.check_endpoint(entries, &manifest);
         manifest
     }
 
@@ -106,6 +112,11 @@ impl Reader {
                 manifest.fallback = models.iter().filter_map(|node| self.model(node, "fallback")).collect();
             }
             "capabilities" => manifest.capabilities = self.words(node, "capabilities"),
+            "domains" => manifest.domains = self.words(node, "domains"),
+            "keywords" => manifest.keywords = self.words(node, "keywords"),
+            "properties" => manifest.properties = self.properties(node),
+            "endpoint" => manifest.endpoint = self.endpoint(node),
+            "idempotent" => put(&mut manifest.idempotent, self.truth(node, "idempotent")),
             "tools" => manifest.tools = self.tools(node),
             "grants" => manifest.files = self.grants(node),
             "limits" => manifest.limits = self.limits(node),
@@ -222,7 +233,7 @@ impl Reader {
     }
 
     fn kind(&mut self, node: &Node) -> Option<Kind> {
-        self.one_of(node, "kind", &["agent", "echo"])
+        self.one_of(node, "kind", &["agent", "arm", "echo"])
     }
 
     /// A word of a closed list, read by the type's own wire form.

@@ -11,6 +11,7 @@ use crate::run::{PackRef, Priority};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub enum Kind {
     Agent,
     /// Answers with its input; needs no model.
     Echo,
+    /// A service elsewhere, which is sent the task over HTTP.
+    Arm,
 }
 
 /// What a run of the pack may use.
@@ -70,6 +73,21 @@ pub struct Manifest {
     pub fallback: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
+    /// Fields of work; one that stands in a task's goal speaks for this pack.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domains: Vec<String>,
+    /// Words that speak for this pack when they stand in a task's goal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keywords: Vec<String>,
+    /// What it says of itself, for the constraints of tasks: `network: none`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+    /// Of an arm: the base address of its service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Of an arm: a request may be sent twice under one key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub idempotent: bool,
     /// Tools that the agent may call; empty means none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<String>,

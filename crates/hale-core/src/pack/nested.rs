@@ -19,7 +19,7 @@ const RETRY_KEYS: [&str; 3] = ["max", "backoff", "jitter"];
 const GRANT_KEYS: [&str; 1] = ["files"];
 
 impl Reader {
-    fn map<'a>(&mut self, node: &'a Node, key: &str, example: &str) -> &'a [Entry] {
+    pub(super) fn map<'a>(&mut self, node: &'a Node, key: &str, example: &str) -> &'a [Entry] {
         match &node.value {
             Value::Map(entries) => entries,
             _ => {

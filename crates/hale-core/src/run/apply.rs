@@ -104,6 +104,8 @@ fn table(run: &mut Run, event: &Event, now: Timestamp) -> Result<Vec<Effect>, Re
             run.steps = u32::try_from(steps.len()).unwrap_or(u32::MAX);
             Vec::new()
         }
+        // Told with the acceptance, before anybody works on it.
+        (Pending { .. }, Event::Routed { .. }) if run.epoch == 0 => Vec::new(),
         (Initializing { lease, .. }, Event::Initialized) => running(run, *lease, now),
         (Running { .. }, Event::StepDispatched { .. }) => progress(run, now),
         // Steps end in their order, each once: a result that is there already is never stored again.

@@ -8,6 +8,7 @@ use super::{PackRef, Parent, Priority, StateName, Step, StepKind, Trigger, Wait}
 use crate::failure::Failure;
 use crate::id::{RunId, WorkerId};
 use crate::retry::Policy;
+use crate::routing::Decision;
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -96,6 +97,10 @@ pub enum Event {
     Forked {
         from: RunId,
         steps: Vec<Step>,
+    },
+    /// The pack was chosen among others: who else there was, and why this one.
+    Routed {
+        decision: Box<Decision>,
     },
     /// A worker took the lease.
     Leased {
@@ -205,6 +210,7 @@ impl Event {
         match self {
             Event::Accepted { .. } => "accepted",
             Event::Forked { .. } => "forked",
+            Event::Routed { .. } => "routed",
             Event::Leased { .. } => "leased",
             Event::Initialized => "initialized",
             Event::StepDispatched { .. } => "step_dispatched",

@@ -6,6 +6,7 @@ use super::*;
 use crate::code::Code;
 use crate::id::WorkerId;
 use crate::retry::RetryClass;
+use crate::routing::{Contract, Decision, Reason, Rules};
 use serde_json::Value;
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -89,6 +90,7 @@ fn events() -> Vec<Event> {
     let child = Answer::Child { run: CHILD, outcome: StateName::Completed, output: None, failure: None };
     vec![
         Event::Forked { from: CHILD, steps: Vec::new() },
+        Event::Routed { decision: Box::new(decision()) },
         Event::Leased { worker, epoch: 1 },
         Event::Initialized,
         Event::StepDispatched { index: 0, attempt: 1, kind, name: name.clone(), policy: Dispatch::Park },
@@ -121,6 +123,17 @@ fn events() -> Vec<Event> {
         Event::Failed { failure },
         Event::TimedOut { doing: "working".to_owned() },
     ]
+}
+
+fn decision() -> Decision {
+    Decision {
+        arm: "pack".to_owned(),
+        reason: Reason::Default,
+        contract: Contract::default(),
+        scores: Vec::new(),
+        relaxed: Vec::new(),
+        rules: Rules::default(),
+    }
 }
 
 /// The event's name, with what it answers where that decides.

@@ -16,6 +16,7 @@ fn is_known(event: &Event) {
         | Event::Forked { .. }
         | Event::Awaiting { .. }
         | Event::Awaited { .. }
+        | Event::Routed { .. }
         | Event::Leased { .. }
         | Event::Initialized
         | Event::StepDispatched { .. }
@@ -36,7 +37,7 @@ fn is_known(event: &Event) {
         | Event::TimedOut { .. } => {}
     }
 }
-const EVENTS: usize = 22;
+const EVENTS: usize = 23;
 
 fn lines() -> impl Iterator<Item = (u32, &'static str)> {
     SAMPLES.into_iter().flat_map(|(version, samples)| samples.lines().map(move |line| (version, line)))

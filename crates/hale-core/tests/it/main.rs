@@ -2,6 +2,7 @@
 //!
 //! Read next: `run_properties.rs`, which throws random histories at the run table.
 
+mod arms;
 mod codes;
 mod faults;
 mod filters;
@@ -17,6 +18,7 @@ mod pack_imports;
 mod pack_inputs;
 mod packs;
 mod retries;
+mod routing;
 mod run_properties;
 mod run_table;
 mod runs;

@@ -191,6 +191,12 @@ fn the_example_packs_parse_without_a_warning() {
         ("log-triage", include_str!("../../../../packs/log-triage.md")),
         ("research-pack", include_str!("../../../../packs/research-pack.md")),
         ("echo", include_str!("../../../../packs/echo.md")),
+        ("planner", include_str!("../../../../packs/arms/planner.md")),
+        ("executor", include_str!("../../../../packs/arms/executor.md")),
+        ("coder", include_str!("../../../../packs/arms/coder.md")),
+        ("judge", include_str!("../../../../packs/arms/judge.md")),
+        ("guardian", include_str!("../../../../packs/arms/guardian.md")),
+        ("retriever", include_str!("../../../../packs/arms/retriever.md")),
     ] {
         let pack = read(text);
         assert_eq!(pack.manifest.name, name);

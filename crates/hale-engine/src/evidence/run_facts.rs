@@ -127,6 +127,8 @@ impl RunFacts {
     fn in_flight(&mut self, doing: &str, spent: Millis) {
         let kind = if doing.starts_with("waiting for model") {
             StepKind::Model
+        } else if doing.starts_with("waiting for arm") {
+            StepKind::Arm
         } else if doing.starts_with("waiting for tool") {
             StepKind::Tool
         } else {
@@ -221,6 +223,7 @@ pub fn waiting_on(run: &Run, doing: Option<&Doing>) -> String {
                 format!("provider:{}", name.split_once('/').map_or(&**name, |(provider, _)| provider))
             }
             Some(Doing { kind: StepKind::Tool, name, .. }) => format!("tool:{name}"),
+            Some(Doing { kind: StepKind::Arm, name, .. }) => format!("arm:{name}"),
             _ => String::new(),
         },
         State::Initializing { .. } | State::Completing { .. } | State::Ended { .. } => String::new(),

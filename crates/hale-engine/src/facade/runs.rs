@@ -13,7 +13,7 @@ use hale_core::id::RunId;
 use hale_core::limits;
 use hale_core::pack::Manifest;
 use hale_core::queue::key_of;
-use hale_core::run::{DEFAULT_QUEUE, Order, Record, Run, Trigger};
+use hale_core::run::{DEFAULT_QUEUE, Event, Order, Record, Run, Trigger};
 use hale_core::time::{Millis, Timestamp};
 use hale_store::{Cursor, Idempotency, ListFilter, Page, StoredRun};
 use std::sync::Arc;
@@ -71,9 +71,12 @@ impl Engine {
             return Err(Failure::new(Code::E004, "run.input_too_large", "engine", message));
         }
         let order = Box::new(self.order(&submit, (&manifest, caller))?);
-        let receipt = self.ask(|reply| Input::Submit { order, input, idempotency, reply, ended }).await?;
+        let first =
+            submit.routed.iter().map(|decision| Event::Routed { decision: decision.clone() }).collect();
+        let receipt =
+            self.ask(|reply| Input::Submit { order, first, input, idempotency, reply, ended }).await?;
         if receipt.duplicate {
-            self.same_request(&receipt.run, (&submit, digest))?;
+            self.same_request(&receipt.run, (&submit, digest)).await?;
         }
         Ok(receipt)
     }
@@ -118,11 +121,17 @@ impl Engine {
     }
 
     /// The same key with another request is a mistake of the caller, and must not look like an answer.
-    fn same_request(
+    async fn same_request(
         &self,
         first: &Run,
         (submit, digest): (&Submit, Option<[u8; 32]>),
     ) -> Result<(), Failure> {
+        if let Some(decision) = &submit.routed
+            && self.same_task(first.id, decision).await?
+        {
+            // Another arm may be the best by now: the task is the one that was routed then.
+            return Ok(());
+        }
         let stored =
             self.0.store.run(first.id).map_err(|error| error.failure())?.ok_or_else(|| no_run(first.id))?;
         let as_stored = match self.0.registry.manifest(&first.pack) {

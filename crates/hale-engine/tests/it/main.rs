@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
 
 mod agent;
+mod arms;
 mod calls;
 mod evidence;
 mod fixes;

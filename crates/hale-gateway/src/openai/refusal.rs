@@ -66,7 +66,7 @@ fn said(parsed: &Value, body: &[u8]) -> String {
 }
 
 /// The beginning of a text on one line.
-pub(super) fn excerpt(text: &[u8]) -> String {
+pub(crate) fn excerpt(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(&text[..text.len().min(4 * EXCERPT_CHARS_MAX)]);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };

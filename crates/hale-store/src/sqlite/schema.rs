@@ -191,6 +191,40 @@ CREATE TABLE dead(
 -- The letters of a cause, and their number.
 CREATE INDEX dead_waiting ON dead(cause, n) WHERE resolution IS NULL;
 CREATE UNIQUE INDEX dead_id ON dead(id);
+
+-- The goal of a routed task; for other runs their whole input.
+DROP VIEW tasks;
+CREATE VIEW tasks AS
+  SELECT json_extract(snapshot, '$.id') AS task_id,
+         (SELECT coalesce(json_extract(body, '$.goal'), body) FROM bodies WHERE at = n << 24) AS goal,
+         CASE state WHEN 0 THEN 'pending' WHEN 1 THEN 'initializing' WHEN 2 THEN 'running' WHEN 3 THEN 'completing'
+                    WHEN 4 THEN 'completed' WHEN 5 THEN 'failed' WHEN 6 THEN 'timeout' ELSE 'cancelled' END AS status,
+         pack,
+         CASE priority WHEN 0 THEN 'high' WHEN 1 THEN 'normal' ELSE 'low' END AS priority,
+         correlation AS correlation_id,
+         strftime('%Y-%m-%dT%H:%M:%fZ', json_extract(snapshot, '$.submitted_at') / 1000.0, 'unixepoch') AS created_at,
+         strftime('%Y-%m-%dT%H:%M:%fZ', json_extract(snapshot, '$.progress_at') / 1000.0, 'unixepoch') AS updated_at
+  FROM runs;
+-- Packs that can be routed to, with the words that count and where a service elsewhere answers.
+CREATE VIEW arms AS
+  SELECT packs.name AS name,
+         json_extract(version.manifest, '$.kind') AS kind,
+         json_extract(version.manifest, '$.domains[0]') AS domain,
+         json_extract(version.manifest, '$.domains') AS domains,
+         json_extract(version.manifest, '$.keywords') AS keywords,
+         json_extract(version.manifest, '$.capabilities') AS capabilities,
+         json_extract(version.manifest, '$.endpoint') AS url,
+         packs.enabled AS enabled,
+         version.version AS version,
+         strftime('%Y-%m-%dT%H:%M:%fZ', version.deployed_at / 1000.0, 'unixepoch') AS deployed_at,
+         strftime('%Y-%m-%dT%H:%M:%fZ', json_extract(kept.value, '$.registered_at') / 1000.0, 'unixepoch') AS registered_at
+  FROM packs
+  JOIN pack_versions AS version ON version.name = packs.name AND version.version = packs.current
+  LEFT JOIN settings AS kept ON kept.key = 'arm.' || packs.name AND json_extract(kept.value, '$.gone') = 0
+  WHERE json_extract(version.manifest, '$.kind') = 'arm'
+     OR json_extract(version.manifest, '$.capabilities') IS NOT NULL
+     OR json_extract(version.manifest, '$.domains') IS NOT NULL
+     OR json_extract(version.manifest, '$.keywords') IS NOT NULL;
 ";
 
 /// Refuses to run on an SQLite that can damage a database.

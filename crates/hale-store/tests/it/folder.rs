@@ -1,7 +1,8 @@
 //! The data folder: one process at a time, files of ours only, no newer schema.
 
 use crate::world::*;
-use hale_store::{Error, Folder, ListFilter, Op, OpResult, Sqlite, Store};
+use hale_core::time::Timestamp;
+use hale_store::{Error, Folder, ListFilter, Op, OpResult, PackRow, Sqlite, Store};
 
 #[test]
 fn a_held_folder_names_its_holder() {
@@ -155,4 +156,52 @@ fn the_guides_sql_runs_as_printed() {
     let pending: i64 =
         conn.query_row("SELECT count(*) FROM tasks WHERE status = 'pending'", [], |row| row.get(0)).unwrap();
     assert_eq!(pending, 1);
+}
+
+#[test]
+fn arms_and_goals_can_be_read_by_sql() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), small());
+    let deployed = |name: &str, manifest: &str| {
+        let row = PackRow {
+            name: name.into(),
+            version: "1.0.0".into(),
+            source: "x".into(),
+            digest: [7; 32],
+            deployed_at: Timestamp(1_800_000_000_000),
+            by: "ada".to_owned(),
+            manifest_json: manifest.into(),
+        };
+        let current = Op::PackCurrent { name: name.into(), version: "1.0.0".into() };
+        [Op::PackDeploy(Box::new(row)), current]
+    };
+    let planner = r#"{"name":"planner","kind":"arm","endpoint":"http://127.0.0.1:8100","domains":["planning"],"keywords":["plan"]}"#;
+    let kept = r#"{"registered_at":1800000000000,"gone":false}"#.to_owned();
+    let mut ops: Vec<Op> = deployed("planner", planner).into();
+    ops.extend(deployed("coder", r#"{"name":"coder","kind":"agent","capabilities":["coding"]}"#));
+    ops.extend(deployed("hello", r#"{"name":"hello","kind":"agent"}"#));
+    ops.push(Op::Setting { key: "arm.planner".to_owned(), value: Some(kept) });
+    let mut task = wish(1).accepted().insert();
+    if let Op::Insert(insert) = &mut task {
+        insert.input = r#"{"goal":"plan it","constraints":[]}"#.into();
+    }
+    ops.push(task);
+    apply(&store, ops);
+    drop(store);
+    let conn = rusqlite::Connection::open(dir.path().join("hale.db")).unwrap();
+    let mut find = conn.prepare("SELECT * FROM arms ORDER BY name").unwrap();
+    type Row = (String, Option<String>, Option<String>, Option<String>);
+    let rows: Vec<Row> = find
+        .query_map([], |row| {
+            Ok((row.get("name")?, row.get("domain")?, row.get("url")?, row.get("registered_at")?))
+        })
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let text = |text: &str| Some(text.to_owned());
+    let registered = text("2027-01-15T08:00:00.000Z");
+    let planner = ("planner".to_owned(), text("planning"), text("http://127.0.0.1:8100"), registered);
+    assert_eq!(rows, [("coder".to_owned(), None, None, None), planner]);
+    let goal: String = conn.query_row("SELECT goal FROM tasks", [], |row| row.get(0)).unwrap();
+    assert_eq!(goal, "plan it");
 }

@@ -2,6 +2,7 @@
 //!
 //! Read next: `hale-lab/src/lib.rs`.
 
+pub mod arm;
 pub mod seed_runs;
 pub mod sim;
 
@@ -12,6 +13,7 @@ use clap::Subcommand;
 /// Parts of the simulated world
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    Arm(arm::Args),
     Sim(sim::Args),
     SeedRuns(seed_runs::Args),
 }
@@ -19,6 +21,7 @@ pub enum Verb {
 impl Verb {
     pub fn run(self, ctx: &mut Ctx) -> Result<Exit, Error> {
         match self {
+            Verb::Arm(args) => arm::run(args, ctx),
             Verb::Sim(args) => sim::run(&args, ctx),
             Verb::SeedRuns(args) => seed_runs::run(&args, ctx),
         }

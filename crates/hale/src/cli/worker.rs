@@ -114,6 +114,7 @@ async fn end_asked() {
 /// Providers as the server names them; keys are this process's own.
 fn gateway(config: &Config, welcome: &Welcome, clock: Clock) -> Result<Gateway, Error> {
     let gateway = Gateway::new(config.secrets(), Arc::new(move || clock.now()));
+    gateway.arms().allow(config.settings.arms_allow.iter().cloned());
     let timeouts = Timeouts { first_chunk: config.settings.model_timeout.duration(), ..Timeouts::default() };
     let provider = |(name, url): (&String, &String)| ProviderConfig {
         name: name.clone(),

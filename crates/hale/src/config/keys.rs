@@ -89,6 +89,9 @@ settings! {
     packs: Option<PathBuf> = "packs", Start;
     /// Folders that packs may be granted, each with `:ro` or `:rw`. A pack that asks for more is refused at deploy.
     files_allow: Vec<Grant> = "files.allow", Start;
+    /// Hosts beside this machine on which arms may be: names or addresses. Arms say themselves where they are, so
+    /// without this list the server calls nobody on their word but services on its own machine.
+    arms_allow: Vec<String> = "arms.allow", Start;
     /// Time limit of a run whose pack names none.
     run_timeout: Millis = "run.timeout", Start;
     /// Retries of a failed tool or connector after its first try, where the pack names none.

@@ -23,7 +23,8 @@ pub async fn why(State(app): State<Arc<App>>, Segment(run): Segment) -> Result<J
     let run: RunId = id(&run)?;
     let diagnosed = app.engine.diagnose(Some(run)).await;
     let diagnosed = diagnosed.map_err(|failure| Refusal::from(failure).run(run.to_string()))?;
-    Ok(Json(shown(&app, run.to_string(), diagnosed)))
+    let route = app.engine.decision(run).await?;
+    Ok(Json(Diagnosis { route, ..shown(&app, run.to_string(), diagnosed) }))
 }
 
 /// `GET /api/v1/doctor`.
@@ -39,6 +40,7 @@ fn shown(app: &App, subject: String, diagnosed: Diagnosed) -> Diagnosis {
         subject,
         says: diagnosed.says,
         run: diagnosed.run.as_ref().map(|stored| view::stored(stored, now)),
+        route: None,
         time_ms: view::spans(&diagnosed.time),
         verdict: diagnosed.verdict,
         took_ms: diagnosed.took.0,

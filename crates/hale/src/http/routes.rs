@@ -4,7 +4,8 @@
 
 use super::openapi::{self, Shown};
 use super::{
-    App, capabilities, chaos, config, doctor, events, health, keys, operations, packs, runs, status, workers,
+    App, arms, capabilities, chaos, config, doctor, events, health, keys, operations, packs, runs, status,
+    tasks, workers,
 };
 use crate::wire;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -244,6 +245,36 @@ pub static TABLE: &[Route] = &[
     route!(Post "/api/v1/packs/{name}/reload" "packs.reload" "Read a pack's file again" packs::reload)
         .gives(200, json!(wire::PackView))
         .also(&[404, 422]),
+    route!(Post "/api/v1/tasks" "tasks.start" "Route a task to an arm, and start its run" tasks::start)
+        .params(&[IDEMPOTENCY])
+        .takes(json!(wire::tasks::StartTask))
+        .gives(202, json!(wire::tasks::TaskView))
+        .also(&[409, 422, 429, 503]),
+    route!(Post "/api/v1/tasks/route" "tasks.route" "Who would take a task, with all scores; starts nothing" tasks::route)
+        .takes(json!(wire::tasks::StartTask))
+        .gives(200, json!(wire::tasks::RouteView))
+        .also(&[409, 422]),
+    route!(Get "/api/v1/tasks/{id}" "tasks.show" "One task with its run, and why this arm" tasks::show)
+        .gives(200, json!(wire::tasks::TaskView))
+        .also(&[404]),
+    route!(Get "/api/v1/arms" "arms.list" "Everything that can be routed to" arms::list)
+        .gives(200, json!(wire::Page<wire::arms::ArmView>)),
+    route!(Post "/api/v1/arms/register" "arms.register" "A service elsewhere takes tasks from now on" arms::register)
+        .takes(json!(wire::arms::RegistrationShape))
+        .gives(200, json!(wire::arms::ArmView))
+        .also(&[403, 409, 422, 429]),
+    route!(Get "/api/v1/arms/conflicts" "arms.conflicts" "Arms that only their names tell apart" arms::conflicts)
+        .params(&[query("name", "Of this arm; otherwise all.")])
+        .gives(200, json!(wire::Page<wire::arms::ConflictShape>))
+        .also(&[404]),
+    route!(Get "/api/v1/arms/{name}" "arms.show" "One arm" arms::show)
+        .gives(200, json!(wire::arms::ArmView))
+        .also(&[404]),
+    route!(Delete "/api/v1/arms/{name}" "arms.deregister" "Send an arm that registered no more tasks" arms::deregister)
+        .gives(200, json!(wire::arms::ArmView))
+        .also(&[404, 409]),
+    route!(Get "/capabilities" "arms.capabilities" "As /api/v1/arms" arms::list)
+        .gives(200, json!(wire::Page<wire::arms::ArmView>)),
     route!(Get "/api/v1/workers" "workers.list" "The workers" workers::list)
         .gives(200, json!(wire::Page<wire::WorkerView>))
         .also(&[503]),

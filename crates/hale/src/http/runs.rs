@@ -81,12 +81,12 @@ fn submission(order: wire::StartRun, idempotency: Option<String>) -> Result<Subm
         priority: priority.transpose()?,
         timeout: order.timeout.map(|text| span("timeout", &text)).transpose()?,
         idempotency,
-        retry_of: None,
+        ..Submit::default()
     })
 }
 
 /// 1 to 255 visible ASCII letters; the engine scopes it by caller.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let mut given = headers.get_all("idempotency-key").iter();
     let Some(value) = given.next() else { return Ok(None) };
     let key = value.as_bytes();

@@ -6,7 +6,7 @@
 //! Leaves to others: the judgement itself (`hale-playbooks`).
 
 use super::paint::{Look, Tone};
-use super::{run, when};
+use super::{arm, run, when};
 use crate::wire::{Diagnosis, FixReport};
 use hale_playbooks::Finding;
 use hale_playbooks::Verdict;
@@ -26,6 +26,9 @@ pub fn text(diagnosis: &Diagnosis, look: &Look) -> String {
         text.push_str(&format!("  {}  {state}  {}@{}  {took}\n", run.id, run.pack, run.version));
     }
     text.push_str(&time_line(diagnosis));
+    if let Some(decision) = &diagnosis.route {
+        text.push_str(&block("why this arm", &arm::lines(decision)));
+    }
     text.push_str(&verdict(&diagnosis.verdict, look));
     text
 }

@@ -56,6 +56,7 @@ pub fn line(event: &Event) -> Option<(Tone, String)> {
             Tone::Warn,
             format!("step {}  {name}  was in flight at a crash and must not be repeated", index + 1),
         ),
+        Event::Routed { decision } => (Tone::Plain, format!("routed: {}", decision.says())),
         Event::Forked { from, steps } => {
             (Tone::Plain, format!("the first {} steps are those of {from}", steps.len()))
         }

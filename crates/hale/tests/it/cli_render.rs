@@ -207,6 +207,7 @@ fn a_diagnosis_has_its_sentence_its_proof_and_its_way_out() {
         subject: "system".to_owned(),
         says: "3 runs wait and no worker is live".to_owned(),
         run: None,
+        route: None,
         time_ms: Default::default(),
         verdict: diagnose(catalogue(), &starved()),
         took_ms: 3,

@@ -39,6 +39,7 @@ pub fn diagnosis(verdict: Verdict) -> Diagnosis {
         subject: verdict.subject.to_string(),
         says: hale_engine::evidence::says(&verdict),
         run: None,
+        route: None,
         time_ms: Default::default(),
         verdict,
         took_ms: 0,
