@@ -125,6 +125,7 @@ enum Command {
     Packs(packs::Verb),
     #[command(subcommand)]
     Capabilities(capabilities::Verb),
+    #[command(subcommand)]
     Backtests(backtests::Verb),
     #[command(subcommand)]
     Tasks(tasks::Verb),

@@ -21,6 +21,7 @@ mod pack_jobs;
 mod pack_imports;
 mod pack_inputs;
 mod packs;
+mod profiles;
 mod retries;
 mod routing;
 mod run_properties;

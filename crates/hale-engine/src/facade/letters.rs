@@ -49,7 +49,7 @@ pub struct Groups {
 }
 
 impl Engine {
-    /// Dead letters in the order of their deaths.
+    /// Dead letters in the order in which their runs were accepted, and where the next page begins.
     ///
     /// # Errors
     /// E002 for a filter that does not fit, and what the store could not read.
@@ -58,13 +58,15 @@ impl Engine {
         filter: &Filter,
         (after, resolved): (Option<RunId>, crate::input::Resolved),
         limit: u32,
-    ) -> Result<Vec<DeadRow>, Failure> {
+    ) -> Result<(Vec<DeadRow>, Option<RunId>), Failure> {
+        let limit = limit.min(limits::PAGE_MAX);
         let resolved = resolved == crate::input::Resolved::Too;
         let wanted = DeadFilter { after, resolved, ..letter_filter(filter)? };
         let store = self.0.store.clone();
-        let rows = blocking(move || store.dead(&wanted, limit.min(limits::PAGE_MAX))).await?;
+        let rows = blocking(move || store.dead(&wanted, limit)).await?;
+        let next = rows.last().filter(|_| rows.len() == limit as usize).map(|row| row.run);
         let before = |row: &DeadRow| filter.until.is_none_or(|until| row.at < until);
-        Ok(rows.into_iter().filter(before).collect())
+        Ok((rows.into_iter().filter(before).collect(), next))
     }
 
     /// Waiting letters by cause, the most frequent first.
@@ -81,13 +83,13 @@ impl Engine {
         let mut capped = true;
         for _ in 0..GROUP_PAGES {
             let waiting = crate::input::Resolved::Not;
-            let rows = self.letters(filter, (after, waiting), limits::PAGE_MAX).await?;
-            let Some(last) = rows.last().map(|row| row.run) else {
+            let (rows, next) = self.letters(filter, (after, waiting), limits::PAGE_MAX).await?;
+            rows.iter().for_each(|row| count(&mut groups, row));
+            after = next;
+            if after.is_none() {
                 capped = false;
                 break;
-            };
-            rows.iter().for_each(|row| count(&mut groups, row));
-            after = Some(last);
+            }
         }
         let mut groups: Vec<DeadGroup> = groups.into_values().collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.count));

@@ -125,14 +125,16 @@ async fn what_moves_between_preview_and_deed_is_left_with_its_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_server_is_waited_for() {
-    let (world, runs) = queued(3).await;
+    let (world, runs) = queued(900).await;
     let order = by_filter(&world, BulkKind::Cancel, "pack:echo");
     let begun = world.engine.bulk_begin(order, &caller()).await.unwrap();
     world.logs.expect(&["batch of "]);
     world.store.broken.store(true, std::sync::atomic::Ordering::Relaxed);
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let stuck = world.engine.bulk(begun.row.id).await.unwrap();
+    assert!(number(&stuck, ItemState::Done) < 900, "the store broke in the middle: {stuck:?}");
     world.store.broken.store(false, std::sync::atomic::Ordering::Relaxed);
     let look = over(&world, begun.row.id).await;
-    assert_eq!((number(&look, ItemState::Done), number(&look, ItemState::Failed)), (3, 0));
+    assert_eq!((number(&look, ItemState::Done), number(&look, ItemState::Failed)), (900, 0));
     assert_eq!(state(&world.engine.run(runs[0]).await.unwrap().run), StateName::Cancelled);
 }

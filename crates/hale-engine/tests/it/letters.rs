@@ -59,7 +59,7 @@ pub async fn items(world: &World, id: OperationId) -> Vec<BulkItem> {
 }
 
 async fn waiting(world: &World) -> Vec<RunId> {
-    let rows = world.engine.letters(&Filter::default(), (None, Resolved::Not), 1000).await.unwrap();
+    let (rows, _) = world.engine.letters(&Filter::default(), (None, Resolved::Not), 1000).await.unwrap();
     rows.into_iter().map(|row| row.run).collect()
 }
 

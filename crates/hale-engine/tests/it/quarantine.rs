@@ -13,7 +13,8 @@ use std::time::Duration;
 
 async fn join(world: &World, n: u128) -> WorkerId {
     let id = WorkerId(n);
-    let hello = Hello { id, kind: WorkerKind::Process, host: "h".to_owned(), pid: 1, slots: 1 };
+    let hello =
+        Hello { id, kind: WorkerKind::Process, host: "h".to_owned(), pid: 1, slots: 1, queues: Vec::new() };
     world.engine.worker_join(hello, HashMap::new()).await.unwrap();
     id
 }
@@ -79,7 +80,7 @@ async fn a_run_that_completes_in_between_clears_the_pack() {
     let leased = world.until(run, |run| run.lease().is_some()).await;
     let events =
         vec![Event::Completing { artifacts: Vec::new() }, Event::Completed { output: json!({"done": true}) }];
-    let append = Append { run, epoch: leased.epoch, events };
+    let append = Append { run, epoch: leased.epoch, events, spawn: None };
     let sync = Sync { appends: vec![append], ..Sync::default() };
     world.engine.worker_sync(worker, sync).await.unwrap().results.remove(0).unwrap();
     assert_eq!(state(&world.end(run).await.run), StateName::Completed);

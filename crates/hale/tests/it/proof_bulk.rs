@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Enough for several batches; the kill must find some of them done and others not.
-const RUNS: usize = 400;
+const RUNS: usize = 1000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const BRITTLE: &str = "\

@@ -11,7 +11,6 @@ use crate::http::limits::WORKER_BLOB_BYTES;
 use crate::wire::jobs::Kept;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
-use hale_core::limits;
 use hale_core::port::Boxed;
 use hale_core::retry::RetryClass;
 use hale_engine::facade::workers::calls::Calls;
