@@ -203,8 +203,7 @@ impl Cron {
         // A time that did not exist fires later than it says, so begin before what the clock shows.
         let mut from = minute(here).checked_sub(SHIFT_HOURS.hours()).ok()?;
         let mut found: Option<(DateTime, jiff::Timestamp)> = None;
-        loop {
-            let Some(civil) = self.next_civil(from) else { break };
+        while let Some(civil) = self.next_civil(from) {
             if let Some((first, _)) = found
                 && civil > first.checked_add(SHIFT_HOURS.hours()).ok()?
             {

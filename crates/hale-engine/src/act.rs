@@ -244,9 +244,14 @@ impl Desk {
     }
 
     /// The run moved between the decision and its commit: decide anew on what is stored.
-    fn overtaken(&mut self, reply: Reply<Run>, (moved, retry): (Moved, Option<Input>), answer: &OpResult) {
+    fn overtaken(
+        &mut self,
+        reply: Reply<Run>,
+        (moved, retry): (Moved, Option<Box<Input>>),
+        answer: &OpResult,
+    ) {
         self.reload(moved.run.id);
-        match retry {
+        match retry.map(|again| *again) {
             Some(Input::Change { run, change, by, with, tries, .. }) => {
                 let now = self.now();
                 self.decide(Input::Change { run, change, by, with, tries, reply }, now);

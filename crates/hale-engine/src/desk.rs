@@ -100,7 +100,7 @@ pub(crate) enum Act {
     Changed {
         reply: Reply<Run>,
         moved: Moved,
-        retry: Option<Input>,
+        retry: Option<Box<Input>>,
         line: Option<Line>,
     },
     Appended {

@@ -129,7 +129,7 @@ impl Engine {
         )
     }
 
-    async fn counted(&self, now: Timestamp) -> Result<(Counts, Vec<QueueRow>), Failure> {
+    async fn counted(&self, now: Timestamp) -> Counted {
         let (store, since) = (self.store().clone(), now - WINDOW);
         blocking(move || Ok((store.counts(since)?, store.queue()?))).await
     }
@@ -173,6 +173,9 @@ impl Engine {
 fn count(counts: &Counts, state: StateName) -> i64 {
     i64::try_from(counts.ended_since.get(&state).copied().unwrap_or(0)).unwrap_or(i64::MAX)
 }
+
+/// Runs by state, and by queue.
+type Counted = Result<(Counts, Vec<QueueRow>), Failure>;
 
 /// What a source says until this moment; later is too late.
 async fn within<T>(by: Instant, read: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
@@ -249,7 +252,7 @@ fn read_look(builder: Builder, look: Result<Look, Failure>, now: Timestamp) -> B
 /// Queues from which nothing can go, whoever works elsewhere.
 fn read_queues(
     builder: Builder,
-    (look, counted): (&Result<Look, Failure>, &Result<(Counts, Vec<QueueRow>), Failure>),
+    (look, counted): (&Result<Look, Failure>, &Counted),
     (settings, now): (&Settings, Timestamp),
 ) -> Builder {
     let (look, rows) = match (look, counted) {
@@ -275,11 +278,7 @@ fn read_queues(
     )
 }
 
-fn read_counts(
-    builder: Builder,
-    counted: Result<(Counts, Vec<QueueRow>), Failure>,
-    now: Timestamp,
-) -> Builder {
+fn read_counts(builder: Builder, counted: Counted, now: Timestamp) -> Builder {
     let (counts, queue) = match counted {
         Ok(read) => read,
         Err(failure) => {

@@ -10,6 +10,7 @@ mod adopt;
 pub mod bulk;
 pub mod arms;
 mod claims;
+mod crew;
 pub mod clock;
 pub mod consent;
 mod decide;

@@ -11,8 +11,14 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 const LOCK: &str = "lock";
+/// A holder that ended is given this long to let go of the lock: a child that it was starting has it too, until that
+/// has become its program.
+const LET_GO: Duration = Duration::from_secs(5);
+/// Before the lock is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 /// A locked data folder.
 #[derive(Debug)]
@@ -46,7 +52,7 @@ impl Folder {
             .mode(0o600)
             .open(&path)
             .map_err(|source| Error::file("open the lock", &path, source))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        match flock_soon(&mut lock) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let Holder { pid, since } = read_holder(&mut lock).unwrap_or(UNKNOWN);
@@ -90,6 +96,28 @@ impl Drop for Folder {
 
 /// A holder that died between taking the lock and writing its name cannot be seen; one that is about to write can.
 const UNKNOWN: Holder = Holder { pid: 0, since: Timestamp(0) };
+
+/// Takes the lock; waits only for a holder that has ended.
+fn flock_soon(lock: &mut File) -> Result<(), rustix::io::Errno> {
+    let until = Instant::now() + LET_GO;
+    loop {
+        match flock(&*lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until && has_ended(lock) => {
+                std::thread::sleep(TRY_AGAIN);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether the process that the lock names is no more, or is dead and only not yet reaped.
+fn has_ended(lock: &mut File) -> bool {
+    let Some(holder) = read_holder(lock) else { return false };
+    match std::fs::read_to_string(format!("/proc/{}/stat", holder.pid)) {
+        Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
 
 fn read_holder(lock: &mut File) -> Option<Holder> {
     let mut text = String::new();

@@ -5,6 +5,7 @@
 //! Read next: [`routes`], the whole API in one table; then [`listen`], the connections.
 
 pub mod routes;
+pub mod route;
 pub mod listen;
 pub mod limits;
 mod stream;

@@ -6,11 +6,11 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let exit = hale::cli::main();
-    hale::logs::flush();
     let args: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
     if args.first().is_some_and(|first| first == hale::LAUNCHER) {
         return ExitCode::from(hale_sandbox::job::launcher_main(&args[1..]) as u8);
     }
+    let exit = hale::cli::main();
+    hale::logs::flush();
     ExitCode::from(exit as u8)
 }

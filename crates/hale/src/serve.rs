@@ -171,15 +171,7 @@ impl Built {
             // In the background: it starts a program, which a server must not wait for.
             tokio::task::spawn_blocking(move || jobs.probe_walls().len());
         }
-        let policy = Policy {
-            require_key: if config.settings.access_require_key {
-                RequireKey::Always
-            } else {
-                RequireKey::OnNetwork
-            },
-            names: config.settings.access_hosts.clone(),
-        };
-        let access = Access::new(address, policy, server_key, &config.data, &engine.keys())
+        let access = Access::new(address, policy(config), server_key, &config.data, &engine.keys())
             .map_err(|failure| Error::failed(&failure))?;
         let lab = lab(config, (&engine, address), (sim.as_ref(), &urls));
         let app = App {
@@ -199,6 +191,12 @@ impl Built {
         };
         Ok(Self { app: Arc::new(app), _store: store, _sim: sim })
     }
+}
+
+fn policy(config: &Config) -> Policy {
+    let require_key =
+        if config.settings.access_require_key { RequireKey::Always } else { RequireKey::OnNetwork };
+    Policy { require_key, names: config.settings.access_hosts.clone() }
 }
 
 /// The simulated provider, where the configuration asks for it and names no other address.

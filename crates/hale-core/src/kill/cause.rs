@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 const OOM_WORDS: [&str; 3] = ["MemoryError", "OutOfMemory", "out of memory"];
 /// What data tools say of data that cannot be used (TR-19).
 const DATA_WORDS: [&str; 2] = ["insufficient data", "no data"];
+/// The end that looks like too little memory, unproved.
+const OOM_LIKELY: &str = "oom_likely";
 /// Letters of a last word that are shown.
 const SHOWN: usize = 500;
 
@@ -63,11 +65,11 @@ fn filed(told: Told<'_>) -> Option<(Code, String)> {
     let cause = |code, word: &str| Some((code, format!("job.{word}")));
     match told.verdict.kind {
         Kind::OomProved | Kind::OomByUs => cause(Code::E004, "oom"),
-        Kind::OomLikely => cause(Code::E004, "oom_likely"),
+        Kind::OomLikely => cause(Code::E004, OOM_LIKELY),
         Kind::Limit { bound: Bound::Memory } if told.verdict.grade == Grade::Proved => {
             cause(Code::E004, "oom")
         }
-        Kind::Limit { bound: Bound::Memory } => cause(Code::E004, "oom_likely"),
+        Kind::Limit { bound: Bound::Memory } => cause(Code::E004, OOM_LIKELY),
         Kind::Limit { bound: Bound::Wall } => cause(Code::E003, "timeout"),
         Kind::Limit { .. } => cause(Code::E004, "limit"),
         Kind::Stopped | Kind::KilledUnknown => cause(Code::E016, "killed"),
@@ -75,7 +77,8 @@ fn filed(told: Told<'_>) -> Option<(Code, String)> {
         Kind::Exit { code: 0 } => None,
         Kind::Exit { code } => {
             let known = u8::try_from(code).ok().and_then(|code| told.exits.get(&code));
-            cause(Code::E016, known.map_or_else(|| phrased(told), String::as_str))
+            let word = known.map_or_else(|| phrased(told), String::as_str);
+            cause(if word == OOM_LIKELY { Code::E004 } else { Code::E016 }, word)
         }
         Kind::Exit137NotASignal => cause(Code::E016, "exit"),
     }
@@ -88,7 +91,7 @@ fn phrased(told: Told<'_>) -> &'static str {
         lines.into_iter().any(|line| words.iter().any(|word| line.contains(word)))
     };
     if says(&OOM_WORDS) {
-        "oom_likely"
+        OOM_LIKELY
     } else if says(&DATA_WORDS) {
         "data_error"
     } else {

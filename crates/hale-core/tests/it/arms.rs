@@ -96,7 +96,7 @@ fn what_an_arm_says_of_itself_cannot_break_out_of_its_line() {
     };
     let pack = parse(registration.pack_source().as_bytes(), "arm.md", &Env::default()).unwrap();
     assert_eq!(pack.manifest.kind, Kind::Arm);
-    assert_eq!(pack.manifest.keywords, [nasty.replace('\n', "\n")]);
+    assert_eq!(pack.manifest.keywords, [nasty]);
     assert_eq!(pack.manifest.properties["network"], "no\u{e9}: \"x\"");
     assert_eq!(pack.manifest.limits.timeout, Millis::seconds(90));
     let bad = Registration { name: "Planner Arm".to_owned(), ..registration };

@@ -5,12 +5,12 @@ use hale_core::time::Timestamp;
 use jiff::tz::TimeZone;
 
 fn at(text: &str) -> Timestamp {
-    Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
+    Timestamp(text.parse::<jiff::Timestamp>().expect("a time").as_millisecond())
 }
 
 /// The next `n` firings after a moment, in UTC.
 fn firings(line: &str, zone: &str, after: &str, n: usize) -> Vec<String> {
-    let (cron, zone): (Cron, _) = (parse(line).unwrap(), TimeZone::get(zone).unwrap());
+    let (cron, zone): (Cron, _) = (parse(line).expect("a cron line"), TimeZone::get(zone).expect("a zone"));
     let next = |from: &Timestamp| cron.next(&zone, *from);
     let times = std::iter::successors(next(&at(after)), next);
     times.take(n).map(|at| at.rfc3339().replace(":00.000Z", "Z")).collect()

@@ -33,7 +33,7 @@ How to read the report.
 fn job(text: &str) -> Job {
     let manifest = read(text).manifest;
     assert_eq!(manifest.kind, Kind::Job);
-    *manifest.job.unwrap()
+    *manifest.job.expect("a job")
 }
 
 #[test]

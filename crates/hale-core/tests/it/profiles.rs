@@ -93,6 +93,6 @@ fn the_time_of_a_wait_is_not_that_of_its_step_too() {
 }
 
 fn samples_accepted() -> Event {
-    let line = include_str!("samples/v2.jsonl").lines().find(|line| line.contains("\"accepted\"")).unwrap();
-    serde_json::from_str::<Record>(line).unwrap().event
+    let line = include_str!("samples/v2.jsonl").lines().find(|line| line.contains("\"accepted\""));
+    serde_json::from_str::<Record>(line.expect("a line")).expect("a record").event
 }

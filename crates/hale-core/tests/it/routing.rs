@@ -56,7 +56,7 @@ fn routed(contract: &Contract, candidates: &[Candidate]) -> Decision {
 }
 
 fn total(decision: &Decision, arm: &str) -> u32 {
-    decision.scores.iter().find(|score| score.arm == arm).unwrap().total
+    decision.scores.iter().find(|score| score.arm == arm).expect("the arm").total
 }
 
 // covers: OL-114, OL-115, OL-117, OL-119, OL-120

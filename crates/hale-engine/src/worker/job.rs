@@ -97,7 +97,7 @@ impl Try<'_> {
         };
         let (place, running, events) = self.start(&jobs, input).await?;
         let mut watch = Watch::new(self);
-        let ended = watch.to_its_end(running, events).await?;
+        let ended = watch.follow(running, events).await?;
         self.log_end(&ended);
         self.tell(What::Over);
         let outcome = self.judged(&ended, (&mut watch, &place)).await;
@@ -264,7 +264,7 @@ impl<'a> Watch<'a> {
         Self { this, lines: 0, last_word: String::new(), stages: 0, halt: None, silent_for: None }
     }
 
-    async fn to_its_end(&mut self, job: Job, mut events: mpsc::Receiver<Event>) -> Result<Ended, Broken> {
+    async fn follow(&mut self, job: Job, mut events: mpsc::Receiver<Event>) -> Result<Ended, Broken> {
         let silence = self.this.job.limits.silence;
         let (mut heard, mut told_to_end) = (Instant::now(), false);
         loop {

@@ -15,6 +15,7 @@ fn why_unknown(evidence: &Evidence, name: &str) -> Option<Reason> {
 }
 
 // covers: AX-02
+#[expect(clippy::await_holding_lock, reason = "whoever wants it hangs: that is the fault")]
 #[tokio::test(start_paused = true)]
 async fn the_whole_triage_ends_within_two_seconds_also_when_the_store_hangs() {
     let world = World::new().await;

@@ -86,7 +86,8 @@ async fn a_crash_between_the_firing_and_its_note_fires_nothing_twice() {
 async fn after_a_downtime_as_many_firings_are_made_up_as_was_said() {
     for catch_up in [0, 1, 3] {
         let mut world = world().await;
-        let order = ScheduleOrder { catch_up, ..asked("minutely", "* * * * *") };
+        let overlap = Overlap::Queue;
+        let order = ScheduleOrder { catch_up, overlap, ..asked("minutely", "* * * * *") };
         world.engine.schedule_create(order, &caller()).await.unwrap();
         world.engine.drain().await;
         // Ten firings pass; only the last of them is less than a minute old.

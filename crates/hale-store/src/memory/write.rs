@@ -54,22 +54,9 @@ impl Kept {
                 self.workers.insert(row.id, row.clone());
                 OpResult::Done
             }
-            Op::PackDeploy(row) => self.deploy(row),
-            Op::PackForget { name, version } => self.forget(name, version),
-            Op::PackCurrent { name, version } => match self.packs.get_mut(name) {
-                Some(pack) if pack.versions.iter().any(|row| row.version == *version) => {
-                    pack.current = Some(version.clone());
-                    OpResult::Done
-                }
-                _ => GONE,
-            },
-            Op::PackEnabled { name, enabled } => match self.packs.get_mut(name) {
-                Some(pack) => {
-                    pack.disabled = !enabled;
-                    OpResult::Done
-                }
-                None => GONE,
-            },
+            Op::PackDeploy(_) | Op::PackForget { .. } | Op::PackCurrent { .. } | Op::PackEnabled { .. } => {
+                self.pack_op(op)
+            }
             Op::Setting { key, value } => {
                 match value {
                     Some(value) => self.settings.insert(key.clone(), value.clone()),
@@ -103,6 +90,28 @@ impl Kept {
                 OpResult::Done
             }
         })
+    }
+
+    fn pack_op(&mut self, op: &Op) -> OpResult {
+        match op {
+            Op::PackDeploy(row) => self.deploy(row),
+            Op::PackForget { name, version } => self.forget(name, version),
+            Op::PackCurrent { name, version } => match self.packs.get_mut(name) {
+                Some(pack) if pack.versions.iter().any(|row| row.version == *version) => {
+                    pack.current = Some(version.clone());
+                    OpResult::Done
+                }
+                _ => GONE,
+            },
+            Op::PackEnabled { name, enabled } => match self.packs.get_mut(name) {
+                Some(pack) => {
+                    pack.disabled = !enabled;
+                    OpResult::Done
+                }
+                None => GONE,
+            },
+            _ => GONE,
+        }
     }
 
     fn insert(&mut self, insert: &Insert) -> OpResult {

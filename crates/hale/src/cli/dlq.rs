@@ -83,7 +83,7 @@ async fn act(
     consent: Consent,
 ) -> Result<Exit, Error> {
     let runs = which.runs();
-    let again = format!("hale dlq {verb} {}", if all { "--all".to_owned() } else { which.shown() });
+    let again = ["hale dlq", verb, &if all { "--all".to_owned() } else { which.shown() }].join(" ");
     let request = BulkRequest { filter: which.filter(), runs, all, dry_run: false, reason };
     let client = ctx.client().await?;
     crate::cli::many::run(ctx, &client, (Many { path, verb, request, again }, consent)).await

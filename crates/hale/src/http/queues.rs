@@ -177,7 +177,7 @@ async fn set_limit(app: &App, order: &SetLimit, caller: &Caller) -> Result<Opera
         Some(tool) => app.engine.tool_limit(tool, limit.concurrency, caller).await,
         None => app.engine.key_limit(&order.key, Some(limit).filter(|limit| !limit.is_none()), caller).await,
     };
-    Ok(done.map_err(|failure| Refusal::from(failure).field("key"))?)
+    done.map_err(|failure| Refusal::from(failure).field("key"))
 }
 
 /// The runs that wait in a queue and that a filter takes; every queue only with something that narrows.

@@ -101,7 +101,9 @@ fn every_command_in_a_hint_a_fix_or_a_page_is_understood() {
                 if let Err(error) = command.clone().try_get_matches_from(words)
                     && error.use_stderr()
                     // A command that is only named: "`hale run`: exit code 3".
-                    && !matches!(error.kind(), ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand)
+                    && !matches!(error.kind(), ErrorKind::MissingRequiredArgument
+                        | ErrorKind::MissingSubcommand
+                        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand)
                 {
                     let first = error.to_string().lines().next().unwrap_or_default().to_owned();
                     wrong.push(format!("{}:{}: {text}\n    {first}", path.display(), nth + 1));

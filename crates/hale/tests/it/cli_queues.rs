@@ -70,6 +70,9 @@ fn a_schedule_is_steered_from_the_command_line() {
     assert!(shown.out.contains("1 started, 0 skipped, 0 missed"), "{}", shown.out);
     world.expect(0, &["schedules", "delete", "nightly"]);
     world.expect(3, &["schedules", "show", "nightly"]);
-    let bad = world.expect(6, &["schedules", "create", "x", "--pack", "hello", "--cron", "0 25 * * *"]);
+    let bad = world.expect(
+        6,
+        &["schedules", "create", "x", "--pack", "hello", "--input", "name=Ada", "--cron", "0 25 * * *"],
+    );
     assert!(bad.err.contains("field 2 (hour)") && bad.err.contains("0 3 * * *"), "{}", bad.err);
 }

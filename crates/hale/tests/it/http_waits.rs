@@ -115,7 +115,7 @@ async fn what_is_asked_is_shown_exactly_and_a_yes_lets_it_happen() {
 #[tokio::test]
 async fn a_no_goes_on_without_the_deed_and_a_second_word_is_a_conflict() {
     let (house, id) = asking().await;
-    house.ask("POST", &word(&id, "deny")).gives(200).await;
+    house.post(&word(&id, "deny"), json!({})).gives(200).await;
     let ended: RunView = house.get(&format!("/api/v1/runs/{id}?wait=30s")).gives(200).await.json();
     assert_eq!((ended.state.as_str(), ended.children.len()), ("COMPLETED", 0));
     let problem = house.post(&word(&id, "approve"), json!({})).gives(409).await.problem();

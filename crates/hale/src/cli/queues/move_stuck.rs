@@ -41,7 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let older_than = format!("{}ms", args.older_than.0);
     if !args.dry_run {
-        let shown = format!("hale queues move-stuck {} --older-than {older_than} --dry-run", args.name);
+        let shown =
+            format!("hale queues move-stuck {} --older-than {}ms --dry-run", args.name, args.older_than.0);
         said_twice(args.yes, &format!("move what is stuck in queue {}", args.name), &shown)?;
     }
     let order = MoveStuck { older_than, filter: filter(&args.filter), dry_run: args.dry_run };

@@ -1,0 +1,113 @@
+//! What a route is: its verb, path, door, parameters and the shapes that it takes and gives.
+//!
+//! Read next: [`super::routes`], the table of all.
+
+use super::App;
+use super::openapi::Shown;
+use axum::routing::{MethodFilter, MethodRouter};
+use std::sync::Arc;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+impl Verb {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verb::Get => "GET",
+            Verb::Post => "POST",
+            Verb::Put => "PUT",
+            Verb::Delete => "DELETE",
+        }
+    }
+
+    const fn filter(self) -> MethodFilter {
+        match self {
+            Verb::Get => MethodFilter::GET,
+            Verb::Post => MethodFilter::POST,
+            Verb::Put => MethodFilter::PUT,
+            Verb::Delete => MethodFilter::DELETE,
+        }
+    }
+}
+
+/// Whether a route answers without a key where one is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Probes of load balancers and supervisors; tells states, no details.
+    Open,
+    Key,
+}
+
+/// A parameter of the query or a header, with what it means.
+#[derive(Clone, Copy, Debug)]
+pub struct Param {
+    pub name: &'static str,
+    pub place: &'static str,
+    pub doc: &'static str,
+}
+
+type Handler = fn(MethodFilter) -> MethodRouter<Arc<App>>;
+
+/// One route.
+#[derive(Clone, Copy)]
+pub struct Route {
+    pub verb: Verb,
+    pub path: &'static str,
+    /// The operation's id in the document.
+    pub id: &'static str,
+    pub summary: &'static str,
+    pub door: Door,
+    pub params: &'static [Param],
+    pub takes: Option<Shown>,
+    /// The status of success with what is answered.
+    pub gives: (u16, Shown),
+    /// Other statuses than those that every route has.
+    pub also: &'static [u16],
+    handler: Handler,
+}
+
+impl Route {
+    pub(super) const fn new(
+        verb: Verb,
+        path: &'static str,
+        (id, summary): (&'static str, &'static str),
+        handler: Handler,
+    ) -> Self {
+        let gives = (200, Shown::Nothing);
+        Self { verb, path, id, summary, door: Door::Key, params: &[], takes: None, gives, also: &[], handler }
+    }
+
+    pub(super) const fn open(mut self) -> Self {
+        self.door = Door::Open;
+        self
+    }
+
+    pub(super) const fn params(mut self, params: &'static [Param]) -> Self {
+        self.params = params;
+        self
+    }
+
+    pub(super) const fn takes(mut self, body: Shown) -> Self {
+        self.takes = Some(body);
+        self
+    }
+
+    pub(super) const fn gives(mut self, status: u16, body: Shown) -> Self {
+        self.gives = (status, body);
+        self
+    }
+
+    pub(super) const fn also(mut self, statuses: &'static [u16]) -> Self {
+        self.also = statuses;
+        self
+    }
+
+    pub fn handler(&self) -> MethodRouter<Arc<App>> {
+        (self.handler)(self.verb.filter())
+    }
+}
