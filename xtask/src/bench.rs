@@ -6,6 +6,7 @@
 //! Read next: [`cases`], [`peers`], [`load`].
 
 mod cases;
+mod crowd;
 mod hale;
 mod load;
 mod peers;
@@ -27,6 +28,8 @@ cases:
   runs      no-op runs, 1 and 64 clients, hale and peers interleaved
   peers     the same with peers alone: do they install and run?
   claims    claim rate with 1,000,000 runs queued against few
+  noisy     p99 of one pack's runs while 1,000,000 of another wait, against alone
+  resume    kill -9 with 100,000 runs waiting: how long until work goes on
   start     time to ready with an empty database and one of 1,000,000 runs
   idle      memory and CPU of a server that has nothing to do
   cli       `hale --version`, and `hale runs list` with 1,000,000 runs
@@ -99,6 +102,8 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
             "runs" => runs::run(&workshop, &options)?,
             "peers" => runs::peers_only(&workshop, &options)?,
             "claims" => cases::claims(&workshop, &options)?,
+            "noisy" => crowd::noisy(&workshop, &options)?,
+            "resume" => crowd::resume(&workshop, &options)?,
             "start" => cases::start(&workshop, &options)?,
             "idle" => cases::idle(&workshop, &options)?,
             "cli" => cases::cli(&workshop, &options)?,
@@ -114,7 +119,7 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn chosen_cases(case: &str) -> anyhow::Result<&'static [&'static str]> {
-    const ALL: &[&str] = &["runs", "claims", "start", "idle", "cli", "stalled"];
+    const ALL: &[&str] = &["runs", "claims", "noisy", "resume", "start", "idle", "cli", "stalled"];
     if case == "all" {
         return Ok(ALL);
     }

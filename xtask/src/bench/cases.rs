@@ -115,6 +115,7 @@ pub fn idle(workshop: &Workshop, options: &Options) -> anyhow::Result<Report> {
         clients: 16,
         total: options.scale.of(2000),
         phase: "warm".to_owned(),
+        pack: load::ECHO,
     };
     load::run(&load)?;
     let watched = match options.scale {
@@ -167,7 +168,13 @@ pub fn stalled(workshop: &Workshop, options: &Options) -> anyhow::Result<Report>
     let data = workshop.fresh("stalled")?;
     let server = Server::start(workshop, &binary, &data)?;
     let total = options.scale.of(10_000);
-    let load = |phase: &str| Load { address: server.address, clients: 16, total, phase: phase.to_owned() };
+    let load = |phase: &str| Load {
+        address: server.address,
+        clients: 16,
+        total,
+        phase: phase.to_owned(),
+        pack: load::ECHO,
+    };
     load::run(&load("warm"))?;
     let mut report = Report::new("Stalled sockets", workshop);
     for pass in 1..=options.passes {
@@ -191,7 +198,7 @@ pub fn stalled(workshop: &Workshop, options: &Options) -> anyhow::Result<Report>
 /// Every other one stalls in the header, the rest in the body.
 fn stall(address: SocketAddr, number: usize) -> anyhow::Result<TcpStream> {
     let mut stream = TcpStream::connect(address).context("open a socket to stall")?;
-    let load = Load { address, clients: 1, total: 1, phase: "stall".to_owned() };
+    let load = Load { address, clients: 1, total: 1, phase: "stall".to_owned(), pack: load::ECHO };
     let request = load::request(&load, number);
     let kept_back = if number.is_multiple_of(2) { request.len() - 30 } else { 5 };
     stream.write_all(&request.as_bytes()[..request.len() - kept_back])?;

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+/// The pack whose turns are measured beside those of `echo`: a key of its own.
+pub const QUIET: &str = "quiet";
 /// Slots of the built-in worker: as many as the benchmark has clients.
 const CONCURRENCY: &str = "64";
 /// A server that is not ready by then is broken; the budget is 0.3 s.
@@ -68,6 +70,13 @@ impl Server {
         }
     }
 
+    /// SIGKILL, as a machine that runs out of memory would.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -97,12 +106,13 @@ impl Drop for Server {
     }
 }
 
-/// A folder with the one pack that is measured.
+/// A folder with the packs that are measured.
 fn packs(workshop: &Workshop) -> anyhow::Result<PathBuf> {
     let folder = workshop.bench.join("packs");
     fs::create_dir_all(&folder)?;
     let echo = workshop.root.join("packs/echo.md");
     fs::copy(&echo, folder.join("echo.md")).with_context(|| format!("copy {}", echo.display()))?;
+    fs::write(folder.join("quiet.md"), format!("---\nname: {QUIET}\nkind: echo\n---\n"))?;
     Ok(folder)
 }
 

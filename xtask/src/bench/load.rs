@@ -19,6 +19,9 @@ const EVENTS_MAX: usize = 256;
 /// An answer to a run is a few hundred bytes; one that is this long is not what we asked for.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
+/// The pack of most measurements: it answers with its input.
+pub const ECHO: &str = "echo";
+
 /// What to send.
 pub struct Load {
     pub address: SocketAddr,
@@ -26,6 +29,7 @@ pub struct Load {
     pub total: usize,
     /// Makes idempotency keys differ between phases.
     pub phase: String,
+    pub pack: &'static str,
 }
 
 pub struct Outcome {
@@ -49,7 +53,7 @@ struct Connection {
     sent: Instant,
 }
 
-/// Submits runs of the pack `echo`, each client its next one when its last one ended, and waits for all results.
+/// Submits runs of one pack, each client its next one when its last one ended, and waits for all results.
 pub fn run(load: &Load) -> anyhow::Result<Outcome> {
     let epoll = epoll::create(CreateFlags::CLOEXEC).context("make an epoll")?;
     let clients = load.clients.min(load.total);
@@ -105,7 +109,7 @@ fn send(connection: &mut Connection, load: &Load, number: usize) -> anyhow::Resu
 }
 
 pub fn request(load: &Load, number: usize) -> String {
-    let body = format!("{{\"pack\":\"echo\",\"input\":{{\"i\":{number}}}}}");
+    let body = format!("{{\"pack\":\"{}\",\"input\":{{\"i\":{number}}}}}", load.pack);
     format!(
         "POST /api/v1/runs HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nPrefer: wait={}\r\n\
         Idempotency-Key: bench-{}-{number}\r\nContent-Length: {}\r\n\r\n{body}",
@@ -206,7 +210,7 @@ mod tests {
     }
 
     fn load(address: SocketAddr) -> Load {
-        Load { address, clients: 8, total: 200, phase: "test".to_owned() }
+        Load { address, clients: 8, total: 200, phase: "test".to_owned(), pack: ECHO }
     }
 
     #[test]

@@ -190,13 +190,16 @@ fn number(value: f64) -> String {
     }
 }
 
+/// What follows this heading in `docs/benchmarks.md` is written by people and stays.
+const BY_HAND: &str = "## What the figures do not say";
+
 /// Renders `docs/benchmarks.md` from all results that are there.
 pub fn write_page(workshop: &Workshop) -> anyhow::Result<()> {
     let mut page = "# Benchmarks\n\nMeasured by `cargo xtask bench`, which installs the peers and runs everything itself; run it to get your own.\n\
         What is compared ran interleaved in one go on one machine. Ratios carry over to other machines better than rates do.\n\
         A ratio is taken within a pass, and the worst pass counts. CPU is that of all processes that take part, clients too.\n\
         Peers are set up as durable as hale: what is acknowledged is synced. Their scripts are in `bench/peers`.\n\n".to_owned();
-    for case in ["runs", "claims", "start", "idle", "cli", "stalled"] {
+    for case in ["runs", "claims", "noisy", "resume", "start", "idle", "cli", "stalled"] {
         if let Ok(text) = fs::read_to_string(workshop.bench.join(format!("{case}.json"))) {
             let report: Report =
                 serde_json::from_str(&text).with_context(|| format!("read the results of {case}"))?;
@@ -204,6 +207,10 @@ pub fn write_page(workshop: &Workshop) -> anyhow::Result<()> {
         }
     }
     let path = workshop.root.join("docs/benchmarks.md");
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    if let Some(at) = before.find(BY_HAND) {
+        page.push_str(&before[at..]);
+    }
     fs::write(&path, page.trim_end().to_owned() + "\n")
         .with_context(|| format!("write {}", path.display()))?;
     println!("written: {}", path.display());

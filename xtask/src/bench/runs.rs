@@ -75,6 +75,7 @@ fn ours(workshop: &Workshop, options: &Options, binary: &Path) -> anyhow::Result
         clients,
         total,
         phase: phase.to_owned(),
+        pack: load::ECHO,
     };
     load::run(&load("warm", 16, WARM_UP))?;
     let many = row(&server, &load("many", CLIENTS, options.scale.of(RUNS)))?;

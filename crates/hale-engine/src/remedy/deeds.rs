@@ -70,7 +70,12 @@ impl Plan {
     pub fn effects(&self) -> Vec<String> {
         match self {
             Plan::Set { key, before, after, .. } => {
-                let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "unset".to_owned());
+                // A whole document, such as a schedule's, is shown by its own commands.
+                let shown = |value: &Option<String>| match value.as_deref() {
+                    Some(text) if text.starts_with('{') => "set".to_owned(),
+                    Some(text) => text.to_owned(),
+                    None => "unset".to_owned(),
+                };
                 vec![format!("{key}: {} -> {}", shown(before), shown(after))]
             }
             Plan::StartWorker { slots } => vec![format!("a worker with {slots} slots starts in the server")],

@@ -14,6 +14,7 @@ use hale_core::time::{Millis, Timestamp};
 use hale_engine::evidence::run_facts;
 use hale_engine::live::Doing;
 use hale_engine::registry::PackInfo;
+use hale_engine::remedy::deeds::Plan;
 use hale_store::{AuditRow, KeyRow, Phase, StoredRun};
 use serde::Serialize;
 use serde_json::Value;
@@ -213,8 +214,7 @@ pub fn operations(rows: &[AuditRow]) -> Vec<wire::OperationView> {
             Phase::Outcome => "done",
         };
         let told = json(&row.detail);
-        let detail =
-            told.get("detail").and_then(Value::as_str).map_or_else(|| row.detail.clone(), str::to_owned);
+        let detail = told_of(&told).unwrap_or_else(|| row.detail.clone());
         let outcome = told.get("outcome").and_then(Value::as_str).unwrap_or(outcome).to_owned();
         shown.push(wire::OperationView {
             id,
@@ -228,6 +228,15 @@ pub fn operations(rows: &[AuditRow]) -> Vec<wire::OperationView> {
         });
     }
     shown
+}
+
+/// What a row says in words: its own, or what its plan does.
+fn told_of(told: &Value) -> Option<String> {
+    if let Some(detail) = told.get("detail").and_then(Value::as_str) {
+        return Some(detail.to_owned());
+    }
+    let plan: Plan = serde_json::from_value(told.get("plan")?.clone()).ok()?;
+    Some(plan.effects().join("; "))
 }
 
 /// Spans in milliseconds by name.
