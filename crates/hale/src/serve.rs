@@ -54,7 +54,7 @@ pub async fn up(config: Config, ready: impl FnOnce(&Status)) -> Result<(), Error
     let terms = listen::Terms { meters: app.engine.meters().clone(), ..Default::default() };
     let router = crate::http::router(app.clone());
     let serving = hale_engine::tasks::spawn("http", listen::serve(listener, router, terms, shutdown.clone()));
-    match status::gather(&app).await {
+    match status::gather(&app, app.engine.now()).await {
         Ok(status) => ready(&status),
         Err(failure) => {
             shutdown.cancel();

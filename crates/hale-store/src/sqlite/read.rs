@@ -119,12 +119,13 @@ pub(super) fn counts(conn: &Connection, since: Timestamp) -> Result<Counts, Erro
 
 /// One walk over the index: grouping would sort a million rows first.
 fn ended_since(conn: &Connection, since: Timestamp) -> Result<BTreeMap<StateName, u64>, Error> {
+    let ended = || StateName::ALL.iter().enumerate().filter(|(_, state)| state.is_terminal());
     let sums: Vec<String> =
-        (0..StateName::ALL.len()).map(|state| format!("count(*) FILTER (WHERE state = {state})")).collect();
+        ended().map(|(number, _)| format!("count(*) FILTER (WHERE state = {number})")).collect();
     let sql = format!("SELECT {} FROM runs INDEXED BY runs_ended WHERE ended_at >= ?1", sums.join(", "));
     let count = |row: &rusqlite::Row<'_>| {
-        let states = StateName::ALL.iter().enumerate();
-        states.map(|(place, state)| Ok((*state, row.get::<_, i64>(place)?))).collect()
+        let states = ended().enumerate();
+        states.map(|(place, (_, state))| Ok((*state, row.get::<_, i64>(place)?))).collect()
     };
     let counts: rusqlite::Result<Vec<(StateName, i64)>> =
         conn.prepare_cached(&sql).and_then(|mut find| find.query_row([since.0], count));

@@ -22,15 +22,16 @@ use std::sync::Arc;
 /// `GET /api/v1/status`.
 pub async fn status(State(app): State<Arc<App>>) -> Result<Json<Status>, Refusal> {
     app.engine.health_fresh().await;
-    Ok(Json(gather(&app).await?))
+    let since = status_window(app.engine.now());
+    Ok(Json(gather(&app, since).await?))
 }
 
-/// How the server stands now.
+/// How the server stands now, and what ended since a moment.
 ///
 /// # Errors
 /// E014 when the engine's loop does not answer, or what the store could not read.
-pub async fn gather(app: &App) -> Result<Status, Failure> {
-    let (look, (counts, queue)) = tokio::try_join!(app.engine.look(), counted(app))?;
+pub async fn gather(app: &App, ended_since: Timestamp) -> Result<Status, Failure> {
+    let (look, (counts, queue)) = tokio::try_join!(app.engine.look(), counted(app, ended_since))?;
     let now = app.engine.now();
     let health = health::judged(app);
     let oldest = queue.iter().filter_map(|row| row.oldest).min();
@@ -67,16 +68,16 @@ fn faults(app: &App) -> Vec<FaultView> {
     app.lab.as_ref().map(|lab| lab.list().iter().map(chaos::shown).collect()).unwrap_or_default()
 }
 
-/// What is active now, and what ended in the last hour.
+/// What is active now, and what ended since then.
 fn by_name(counts: &Counts) -> BTreeMap<String, u64> {
     let active = counts.by_state.iter().filter(|(state, _)| !state.is_terminal());
     active.chain(&counts.ended_since).map(|(state, n)| (state.name().to_owned(), *n)).collect()
 }
 
 /// Counts of the store, on a thread that may block.
-async fn counted(app: &App) -> Result<(Counts, Vec<QueueRow>), Failure> {
-    let (store, now): (_, Timestamp) = (app.engine.store().clone(), app.engine.now());
-    let read = move || Ok((store.counts(status_window(now))?, store.queue()?));
+async fn counted(app: &App, since: Timestamp) -> Result<(Counts, Vec<QueueRow>), Failure> {
+    let store = app.engine.store().clone();
+    let read = move || Ok((store.counts(since)?, store.queue()?));
     let read = tokio::task::spawn_blocking(read).await.map_err(|error| {
         Failure::new(Code::E015, "store.reader_panicked", "store", "count runs").caused_by(&error)
     })?;
