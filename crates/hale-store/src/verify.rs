@@ -8,7 +8,7 @@
 use crate::blobs::Blobs;
 use crate::sqlite::{SLOT_INPUT, SLOT_OUTPUT, Sqlite, decode_chunk, slot, stored_run};
 use crate::{Error, Hash, StoredRun};
-use hale_core::run::{self, Event, Order, Record, Run};
+use hale_core::run::{self, Record, Run};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -154,48 +154,14 @@ fn check_replay(stored: &StoredRun, records: &[Record], verified: &mut Verified)
 /// The run that a journal makes.
 fn replay(stored: &Run, records: &[Record]) -> Result<Run, String> {
     let Some((first, rest)) = records.split_first() else { return Err("its journal is empty".to_owned()) };
-    let order = order(stored.id, first.event.clone())?;
+    let began = || format!("its journal begins with {}", first.event.name());
+    let order = first.event.order(stored.id).ok_or_else(began)?;
     let (accepted, _, _) = run::accept(order, first.at);
     rest.iter().try_fold(accepted, |run, record| {
         run::apply(&run, &record.event, record.at)
             .map(|(run, _)| run)
             .map_err(|refused| format!("record {}: {refused}", record.seq))
     })
-}
-
-/// What was asked for, as the first record says it.
-fn order(id: hale_core::id::RunId, first: Event) -> Result<Order, String> {
-    match first {
-        Event::Accepted {
-            pack,
-            key,
-            priority,
-            limit,
-            trigger,
-            correlation,
-            traceparent,
-            retry_of,
-            queue,
-            tenant,
-            due,
-            parent,
-        } => Ok(Order {
-            id,
-            pack,
-            key,
-            priority,
-            limit,
-            trigger,
-            correlation,
-            traceparent,
-            retry_of,
-            queue,
-            tenant,
-            due,
-            parent,
-        }),
-        other => Err(format!("its journal begins with {}", other.name())),
-    }
 }
 
 fn counters(conn: &Connection, verified: &mut Verified) -> Result<(), Error> {

@@ -4,7 +4,7 @@
 //! and must decode (`tests/it/journal_samples.rs`).
 //! Read next: [`super::apply`].
 
-use super::{PackRef, Parent, Priority, StateName, Step, StepKind, Trigger, Wait};
+use super::{Order, PackRef, Parent, Priority, StateName, Step, StepKind, Trigger, Wait};
 use crate::failure::Failure;
 use crate::id::{RunId, WorkerId};
 use crate::retry::Policy;
@@ -213,6 +213,42 @@ pub enum Event {
 }
 
 impl Event {
+    /// What was asked for, when this is an acceptance: the first event of every journal.
+    pub fn order(&self, id: RunId) -> Option<Order> {
+        let Event::Accepted {
+            pack,
+            key,
+            priority,
+            limit,
+            trigger,
+            correlation,
+            traceparent,
+            retry_of,
+            queue,
+            tenant,
+            due,
+            parent,
+        } = self.clone()
+        else {
+            return None;
+        };
+        Some(Order {
+            id,
+            pack,
+            key,
+            priority,
+            limit,
+            trigger,
+            correlation,
+            traceparent,
+            retry_of,
+            queue,
+            tenant,
+            due,
+            parent,
+        })
+    }
+
     /// The event's name as it stands in the journal.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -88,18 +88,10 @@ pub async fn start(
     Ok((status, [(LOCATION, place)], Json(shown)).into_response())
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListQuery {
-    filter: Option<String>,
-    limit: Option<u32>,
-    after: Option<String>,
-}
-
 /// `GET /api/v1/backtests`.
 pub async fn list(
     State(app): State<Arc<App>>,
-    Asked(query): Asked<ListQuery>,
+    Asked(query): Asked<runs::ListQuery>,
 ) -> Result<Json<Page<BacktestView>>, Refusal> {
     let now = app.engine.now();
     let filter = format!("{} pack:{PACK}", query.filter.as_deref().unwrap_or_default());

@@ -7,7 +7,7 @@ use super::App;
 use super::extract::{Asked, Input, Segment, id, wait};
 use super::guard::By;
 use super::problem::Refusal;
-use super::runs::chosen;
+use super::runs::{WaitQuery, chosen};
 use super::view;
 use crate::wire::Page;
 use crate::wire::bulk::{BulkItemView, BulkReasonView, BulkRequest, BulkView, OperationShow};
@@ -115,12 +115,6 @@ pub async fn list(
 ) -> Result<Json<Page<BulkView>>, Refusal> {
     let looks = app.engine.bulks(view::page_size(query.limit)?).await?;
     Ok(Json(view::page("bulks", looks.iter().map(shown).collect(), None)))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WaitQuery {
-    wait: Option<String>,
 }
 
 /// `GET /api/v1/operations/{id}`.

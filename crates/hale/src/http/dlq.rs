@@ -6,7 +6,7 @@ use super::App;
 use super::extract::{Asked, Input, Segment, id};
 use super::guard::By;
 use super::problem::Refusal;
-use super::runs::{chosen, of};
+use super::runs::{chosen, cursor, of};
 use super::view;
 use crate::wire::Page;
 use crate::wire::dlq::{
@@ -40,12 +40,9 @@ pub async fn list(
 ) -> Result<Json<Page<LetterView>>, Refusal> {
     let filter = chosen(query.filter.as_deref().unwrap_or_default(), app.engine.now())?;
     let limit = view::page_size(query.limit)?;
-    let after = query.after.as_deref().map(|text| {
-        let cursor = text.parse::<RunId>();
-        cursor.map_err(|_| Refusal::invalid("after", "read the cursor: take it from next of the page before"))
-    });
+    let after = cursor(query.after.as_deref())?;
     let resolved = if query.resolved.unwrap_or(false) { Resolved::Too } else { Resolved::Not };
-    let (rows, next) = app.engine.letters(&filter, (after.transpose()?, resolved), limit).await?;
+    let (rows, next) = app.engine.letters(&filter, (after, resolved), limit).await?;
     let next = next.map(|run| run.to_string());
     Ok(Json(view::page("dead_letters", rows.iter().map(letter).collect(), next)))
 }

@@ -133,9 +133,18 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Ref
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
-    filter: Option<String>,
-    limit: Option<u32>,
-    after: Option<String>,
+    pub(super) filter: Option<String>,
+    pub(super) limit: Option<u32>,
+    pub(super) after: Option<String>,
+}
+
+/// The run after which a page begins.
+///
+/// # Errors
+/// E002 for what is no run.
+pub(super) fn cursor(after: Option<&str>) -> Result<Option<RunId>, Refusal> {
+    let unread = |_| Refusal::invalid("after", "read the cursor: take it from next of the page before");
+    after.map(|text| text.parse::<RunId>().map_err(unread)).transpose()
 }
 
 /// `GET /api/v1/runs`.
@@ -146,11 +155,8 @@ pub async fn list(
     let now = app.engine.now();
     let filter = chosen(query.filter.as_deref().unwrap_or_default(), now)?;
     let limit = view::page_size(query.limit)?;
-    let after = query.after.as_deref().map(|text| {
-        let cursor = text.parse::<RunId>().map(Cursor);
-        cursor.map_err(|_| Refusal::invalid("after", "read the cursor: take it from next of the page before"))
-    });
-    let page = app.engine.runs(&filter, after.transpose()?, limit).await?;
+    let after = cursor(query.after.as_deref())?.map(Cursor);
+    let page = app.engine.runs(&filter, after, limit).await?;
     let hub = app.engine.hub();
     let shown = page.runs.iter().map(|run| view::doing(view::run(run, now), run, hub.doing(run.id).as_ref()));
     Ok(Json(view::page("runs", shown.collect(), page.next.map(|next| next.0.to_string()))))
@@ -173,7 +179,7 @@ pub(super) fn chosen(text: &str, now: Timestamp) -> Result<Filter, Refusal> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WaitQuery {
-    wait: Option<String>,
+    pub(super) wait: Option<String>,
 }
 
 /// `GET /api/v1/runs/{id}`.

@@ -5,7 +5,7 @@
 
 use super::step;
 use crate::wire::History;
-use hale_core::run::{Event, Order, Record, Run, State, accept, apply};
+use hale_core::run::{Event, Record, Run, State, accept, apply};
 use serde::Serialize;
 
 /// The states of a run.
@@ -51,39 +51,7 @@ fn after(run: Option<&Run>, record: &Record, id: &str) -> Option<Run> {
 }
 
 fn accepted(record: &Record, id: &str) -> Option<Run> {
-    let Event::Accepted {
-        pack,
-        key,
-        priority,
-        limit,
-        trigger,
-        correlation,
-        traceparent,
-        retry_of,
-        queue,
-        tenant,
-        due,
-        parent,
-    } = record.event.clone()
-    else {
-        return None;
-    };
-    let id = id.parse().ok()?;
-    let order = Order {
-        id,
-        pack,
-        key,
-        priority,
-        limit,
-        trigger,
-        correlation,
-        traceparent,
-        retry_of,
-        queue,
-        tenant,
-        due,
-        parent,
-    };
+    let order = record.event.order(id.parse().ok()?)?;
     Some(accept(order, record.at).0)
 }
 
