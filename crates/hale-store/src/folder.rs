@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const LOCK: &str = "lock";
-/// A holder that ended is given this long to let go of the lock: a child that it was starting has it too, until that
-/// has become its program.
-const LET_GO: Duration = Duration::from_secs(5);
+/// A holder is given this long to let go: one that was killed while it started a child leaves the lock to the child,
+/// until that has become its program.
+const LET_GO: Duration = Duration::from_secs(1);
 /// Before the lock is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 
@@ -52,7 +52,7 @@ impl Folder {
             .mode(0o600)
             .open(&path)
             .map_err(|source| Error::file("open the lock", &path, source))?;
-        match flock_soon(&mut lock) {
+        match flock_soon(&lock) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let Holder { pid, since } = read_holder(&mut lock).unwrap_or(UNKNOWN);
@@ -97,25 +97,14 @@ impl Drop for Folder {
 /// A holder that died between taking the lock and writing its name cannot be seen; one that is about to write can.
 const UNKNOWN: Holder = Holder { pid: 0, since: Timestamp(0) };
 
-/// Takes the lock; waits only for a holder that has ended.
-fn flock_soon(lock: &mut File) -> Result<(), rustix::io::Errno> {
+/// Takes the lock, or says after a while that another has it.
+fn flock_soon(lock: &File) -> Result<(), rustix::io::Errno> {
     let until = Instant::now() + LET_GO;
     loop {
-        match flock(&*lock, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until && has_ended(lock) => {
-                std::thread::sleep(TRY_AGAIN);
-            }
+        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => std::thread::sleep(TRY_AGAIN),
             answer => return answer,
         }
-    }
-}
-
-/// Whether the process that the lock names is no more, or is dead and only not yet reaped.
-fn has_ended(lock: &mut File) -> bool {
-    let Some(holder) = read_holder(lock) else { return false };
-    match std::fs::read_to_string(format!("/proc/{}/stat", holder.pid)) {
-        Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 
