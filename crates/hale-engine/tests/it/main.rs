@@ -9,6 +9,7 @@ mod sleeps;
 mod bulk;
 mod arms;
 mod calls;
+mod durable_faults;
 mod evidence;
 mod fixes;
 mod flight;
