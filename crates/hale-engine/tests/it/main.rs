@@ -26,5 +26,6 @@ mod recovery;
 mod replay;
 mod runs;
 mod schedules;
+mod simulation;
 mod time;
 mod world;
