@@ -41,6 +41,13 @@ const PROOFS: &[Proof] = &[
         size: Size { option: "--rounds", variable: "HALE_PROVE_ROUNDS", default: 200 },
     },
     Proof {
+        name: "simulation",
+        about: "whole histories of engine, queue and leases on a paused clock, each from one seed",
+        krate: "hale-engine",
+        filter: "simulation::",
+        size: Size { option: "--seeds", variable: "HALE_PROVE_SEEDS", default: 50_000 },
+    },
+    Proof {
         name: "job-kills",
         about: "jobs, their supervisors and their owners killed at any moment: no process is left",
         krate: "hale-sandbox",

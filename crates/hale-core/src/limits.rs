@@ -55,6 +55,8 @@ pub const DUE_MAX: Millis = Millis::seconds(366 * 86_400);
 pub const RIPEN_BATCH: u32 = 512;
 /// How often an empty queue is compared with the store: the net below the counters, one cheap read.
 pub const QUEUE_CHECK: Millis = Millis::seconds(10);
+/// Before a store that refused a batch is handed the next one: long for a loop, short for whoever waits for an answer.
+pub const STORE_REST: Millis = Millis(100);
 /// Schedules of one server: each is looked at when one of them fires.
 pub const SCHEDULES_MAX: usize = 1000;
 /// Missed firings that a schedule may make up after a downtime; more would be a flood.

@@ -11,6 +11,7 @@ use crate::worker::{Assignment, Order};
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
+use hale_core::limits;
 use hale_core::queue::Claim;
 use hale_core::run::{Effect, Event, Level, Line, Outcome, Record, Run, State, StateName};
 use hale_store::{Claimed, Error, OpResult};
@@ -198,6 +199,9 @@ impl Desk {
     /// Carries out the effects of a durable move.
     pub(crate) fn moved(&mut self, moved: Moved) {
         let Moved { run, records, effects, output } = moved;
+        if self.departing.get(&run.id).is_some_and(|last| last.seq <= run.seq) {
+            self.departing.remove(&run.id);
+        }
         let ended = run.is_terminal();
         let steps = records.iter().filter(|record| matches!(record.event, Event::StepEnded { .. })).count();
         self.meters.steps_stored.add(steps as u64);
@@ -296,6 +300,8 @@ impl Desk {
             }
         }
         let now = self.now();
+        // What was refused is decided anew at once, and would be refused at once, as fast as the loop turns.
+        self.rests_until = now + limits::STORE_REST;
         self.ripening.refused(now);
         self.resync();
     }

@@ -23,6 +23,7 @@ impl Desk {
         reply: Reply<()>,
         now: Timestamp,
     ) {
+        let draining = self.was_draining(hello.id);
         let row = WorkerRow {
             id: hello.id,
             kind: hello.kind,
@@ -31,22 +32,41 @@ impl Desk {
             slots: hello.slots,
             started_at: now,
             seen_at: now,
-            draining: false,
+            draining,
             ended: None,
         };
-        let busy = self.active.values().filter(|active| holds(active, hello.id)).count() as u32;
+        // What is claimed for it and not stored yet is in the count of before, and in no run yet.
+        let busy = match self.workers.get(&hello.id) {
+            Some(known) => known.busy,
+            None => self.active.values().filter(|active| holds(active, hello.id)).count() as u32,
+        };
         let state = WorkerState {
             row: row.clone(),
             slots: hello.slots.min(limits::WORKER_CONCURRENCY_MAX),
             busy,
             until: now + limits::LEASE,
-            draining: false,
+            draining,
             queues: served(hello.queues),
             orders,
             stored_at: now,
         };
         self.workers.insert(hello.id, state);
         self.push(Op::Worker(row), Act::Written { reply });
+    }
+
+    /// Whoever joins again was told before what to do with new work: neither a restart of the server nor a silence
+    /// takes a drain back.
+    fn was_draining(&self, id: WorkerId) -> bool {
+        if let Some(known) = self.workers.get(&id) {
+            return known.row.draining;
+        }
+        match self.store.workers() {
+            Ok(rows) => rows.iter().any(|row| row.id == id && row.draining),
+            Err(error) => {
+                tracing::warn!(event = "worker_unread", worker = %id, error = %error, "whether the worker drains is not known; it joins as one that works");
+                false
+            }
+        }
     }
 
     pub(crate) fn heartbeat(
@@ -73,13 +93,14 @@ impl Desk {
 
     /// An order may be lost on its way: a lease that its worker does not know of after a while is taken back.
     fn unknown_to_worker(&mut self, id: WorkerId, held: &[(RunId, u64)], now: Timestamp) {
-        let lost: Vec<Run> = self
+        let mut lost: Vec<Run> = self
             .active
             .values()
             .filter(|active| holds(active, id) && now.since(active.run.progress_at) > limits::LEASE)
             .filter(|active| !held.contains(&(active.run.id, active.run.epoch)))
             .map(|active| active.run.clone())
             .collect();
+        lost.sort_unstable_by_key(|run| run.id);
         for run in lost {
             self.lose(&run, "the worker does not know of the run", now);
         }
@@ -119,9 +140,12 @@ impl Desk {
         self.push(Op::Worker(ended(worker, "left", now)), Act::Written { reply });
     }
 
+    /// Oldest first: so they join their lines again.
     fn held_by(&self, id: WorkerId) -> Vec<Run> {
         let held = self.active.values().filter(|active| holds(active, id));
-        held.map(|active| active.run.clone()).collect()
+        let mut held: Vec<Run> = held.map(|active| active.run.clone()).collect();
+        held.sort_unstable_by_key(|run| run.id);
+        held
     }
 
     /// Ends a lease without its worker's word.

@@ -14,7 +14,7 @@ use hale_core::limits;
 use hale_core::queue::Line;
 use hale_core::run::{Event, Order, Record, Run, State, Wait, WaitOn, accept, event};
 use hale_core::time::Timestamp;
-use hale_store::{Idempotency, Insert, Op};
+use hale_store::{Idempotency, Insert, Op, StoredRun};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -155,8 +155,8 @@ impl Desk {
             return self.fence(&run, (worker, append), reply, now);
         }
         if is_stored(&run, &append.events) {
-            // The answer to the first time was lost on its way.
-            let _ = reply.send(Ok(()));
+            // The answer to the first time was lost on its way, or is not there yet.
+            let _ = reply.send(self.sent_again(&append));
             return;
         }
         if let Some(spawn) = append.spawn.take() {
@@ -179,7 +179,7 @@ impl Desk {
         now: Timestamp,
     ) {
         if append.epoch == run.epoch && is_last(run, &append.events) {
-            let _ = reply.send(Ok(()));
+            let _ = reply.send(self.sent_again(&append));
             return;
         }
         self.meters.writes_fenced.add(1);
@@ -187,14 +187,15 @@ impl Desk {
         let fenced = Event::Fenced { worker, epoch: append.epoch, what };
         let _ = reply.send(Err(Refusal::Fenced { epoch: append.epoch, now_at: run.epoch }));
         if let Ok(moved) = advance(run, vec![fenced], now) {
-            if let Some(active) = self.active.get_mut(&run.id) {
-                active.run = moved.run.clone();
+            match self.active.get_mut(&run.id) {
+                Some(active) => active.run = moved.run.clone(),
+                None => drop(self.departing.insert(run.id, moved.run.clone())),
             }
             self.push(update_of(&moved, run.seq), Act::Moved(moved));
         }
     }
 
-    /// The run is queued again or has ended: what is known of it is in the store.
+    /// The run is queued again or has ended: what is known of it is in the store, or on its way there.
     fn fence_ended(
         &mut self,
         worker: WorkerId,
@@ -202,8 +203,8 @@ impl Desk {
         reply: oneshot::Sender<Result<(), Refusal>>,
         now: Timestamp,
     ) {
-        match self.store.run(append.run) {
-            Ok(Some(stored)) => self.fence(&stored.run, (worker, append), reply, now),
+        match self.latest(append.run) {
+            Ok(Some(run)) => self.fence(&run, (worker, append), reply, now),
             Ok(None) => {
                 let _ = reply.send(Err(Refusal::Fenced { epoch: append.epoch, now_at: 0 }));
             }
@@ -213,12 +214,20 @@ impl Desk {
         }
     }
 
+    /// The answer to a write that memory knows already: it is confirmed when it is in the store, not when it was
+    /// decided, or a crash in between takes back what a worker was told.
+    fn sent_again(&self, append: &Append) -> Result<(), Refusal> {
+        match self.store.run(append.run) {
+            Ok(Some(StoredRun { run, .. })) if run.epoch == append.epoch && knows(&run, &append.events) => {
+                Ok(())
+            }
+            Ok(_) => Err(not_yet()),
+            Err(error) => Err(Refusal::Unavailable { why: error.to_string() }),
+        }
+    }
+
     fn change(&mut self, order: Changing, reply: Reply<Run>, now: Timestamp) {
-        let stored = match self.active.get(&order.run) {
-            Some(active) => Ok(Some(active.run.clone())),
-            None => self.store.run(order.run).map(|stored| stored.map(|stored| stored.run)),
-        };
-        let run = match stored {
+        let run = match self.latest(order.run) {
             Ok(Some(run)) => run,
             Ok(None) => return drop(reply.send(Err(no_run(order.run)))),
             Err(error) => return drop(reply.send(Err(error.failure()))),
@@ -310,6 +319,14 @@ fn is_stored(run: &Run, events: &[Event]) -> bool {
         _ => None,
     });
     first.is_some_and(|index| index < run.steps)
+}
+
+fn knows(run: &Run, events: &[Event]) -> bool {
+    is_stored(run, events) || is_last(run, events)
+}
+
+fn not_yet() -> Refusal {
+    Refusal::Unavailable { why: "it was sent before and is on its way to the store".to_owned() }
 }
 
 /// Whether the batch is the one that ended the last lease, sent again because its answer was lost.

@@ -163,6 +163,9 @@ pub(crate) struct Desk {
     pub hub: Hub,
     pub arms: Arms,
     pub active: HashMap<RunId, Active>,
+    /// Runs that are active no more, until the store knows it too: whoever reads them there would decide on what is
+    /// past, and what follows could meet its number again under another event.
+    pub departing: HashMap<RunId, Run>,
     pub queue: Queue,
     pub workers: BTreeMap<WorkerId, WorkerState>,
     pub timers: BTreeSet<(Timestamp, RunId)>,
@@ -173,6 +176,8 @@ pub(crate) struct Desk {
     /// A batch is handed over and not answered.
     pub flying: bool,
     pub closed: bool,
+    /// The store refused a batch: the next one waits until then.
+    pub rests_until: Timestamp,
     /// The last look round, and the first end of a lease that it saw.
     pub looked_at: Timestamp,
     pub lease_ends: Timestamp,
@@ -188,6 +193,10 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) fn now(&self) -> Timestamp {
         self.config.clock.now()
+    }
+
+    pub(crate) fn rests(&self) -> bool {
+        self.now() < self.rests_until
     }
 
     pub(crate) fn undurable(&self) -> usize {
@@ -246,6 +255,19 @@ impl Desk {
         } else {
             self.drop_timer(run.id);
             self.active.remove(&run.id);
+            self.departing.insert(run.id, run.clone());
+        }
+    }
+
+    /// A run as it was decided last: in memory, or in the store.
+    ///
+    /// # Errors
+    /// What the store could not read.
+    pub(crate) fn latest(&self, id: RunId) -> Result<Option<Run>, hale_store::Error> {
+        let known = self.active.get(&id).map(|active| &active.run).or_else(|| self.departing.get(&id));
+        match known {
+            Some(run) => Ok(Some(run.clone())),
+            None => Ok(self.store.run(id)?.map(|stored| stored.run)),
         }
     }
 

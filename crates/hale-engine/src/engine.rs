@@ -2,7 +2,7 @@
 //!
 //! Guarantees: inputs are drained (at most [`limits::LOOP_BATCH`]), decided in memory and submitted as one batch; the
 //! next batch is decided while one syncs; nobody is answered and nothing is done before its own batch is durable; a
-//! refused batch reloads what it touched. It has no beat: it sleeps until an input, a commit, or the next moment at
+//! refused batch reloads what it touched, and the store gets a moment's rest before the next. It has no beat: it sleeps until an input, a commit, or the next moment at
 //! which time itself has something to say.
 //! Read next: [`crate::decide`] for what is decided, [`crate::act`] for what follows a commit.
 
@@ -44,7 +44,7 @@ pub(crate) async fn run(mut desk: Desk, mut inbox: mpsc::Receiver<Input>, stop: 
         }
         desk.claim();
         desk.count();
-        if in_flight.is_none() {
+        if in_flight.is_none() && !desk.rests() {
             in_flight = desk.take_batch().map(|batch| submit(&desk.store, batch));
             desk.flying = in_flight.is_some();
         }

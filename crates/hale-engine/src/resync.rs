@@ -27,6 +27,7 @@ impl Desk {
             self.drop_timer(id);
         }
         self.active.clear();
+        self.departing.clear();
         self.timers.clear();
         for stored in self.store.active()? {
             self.take_in(stored.run);
@@ -88,6 +89,7 @@ impl Desk {
     /// Takes one run back to what is stored.
     pub(crate) fn reload(&mut self, id: RunId) {
         let before = self.active.get(&id).map(|active| active.run.clone());
+        self.departing.remove(&id);
         match self.store.run(id) {
             Ok(Some(stored)) => {
                 self.drop_timer(id);

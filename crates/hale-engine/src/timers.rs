@@ -22,7 +22,8 @@ impl Desk {
     /// look round.
     pub(crate) fn next_wake(&self) -> Instant {
         let timer = self.timers.first().map(|(at, _)| *at);
-        let due = [timer, self.ripening.wake(), self.gates.wake].into_iter().flatten().min();
+        let rested = self.rests().then_some(self.rests_until).filter(|_| self.undurable() > 0);
+        let due = [timer, self.ripening.wake(), self.gates.wake, rested].into_iter().flatten().min();
         let look = self.next_look();
         self.config.clock.instant(due.map_or(look, |due| due.min(look)))
     }
@@ -183,7 +184,7 @@ impl Desk {
     /// Runs whose worker is unknown (it died before this process began) or makes no progress.
     fn lose_orphans(&mut self, now: Timestamp) {
         let visibility = self.config.visibility;
-        let lost: Vec<(Run, &'static str)> = self
+        let mut lost: Vec<(Run, &'static str)> = self
             .active
             .values()
             .filter_map(|active| {
@@ -198,6 +199,7 @@ impl Desk {
                 Some((active.run.clone(), why))
             })
             .collect();
+        lost.sort_unstable_by_key(|(run, _)| run.id);
         for (run, why) in lost {
             self.lose(&run, why, now);
         }

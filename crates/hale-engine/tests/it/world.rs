@@ -42,6 +42,7 @@ pub struct Kept {
     /// The packs of claimed runs, in the order of the claims.
     pub claims: Arc<Mutex<Vec<String>>>,
     held: watch::Sender<bool>,
+    silent: watch::Sender<bool>,
     /// Counts and space are not told while this is held.
     pub hangs: Mutex<()>,
 }
@@ -54,6 +55,16 @@ impl Kept {
     /// From now on no batch becomes durable, until `hold(false)`.
     pub fn hold(&self, held: bool) {
         self.held.send_replace(held);
+    }
+
+    /// From now on batches become durable and nobody hears of it, until `silence(false)`.
+    pub fn silence(&self, silent: bool) {
+        self.silent.send_replace(silent);
+    }
+
+    /// Any of its faults is armed.
+    pub fn is_ill(&self) -> bool {
+        self.broken.load(Ordering::Relaxed) || *self.held.borrow() || *self.silent.borrow()
     }
 
     /// The store below, and one more read.
@@ -78,9 +89,11 @@ impl Store for Kept {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
         let (inner, claims, mut held) = (self.inner.clone(), self.claims.clone(), self.held.subscribe());
+        let mut silent = self.silent.subscribe();
         Box::pin(async move {
             held.wait_for(|held| !held).await.unwrap();
             let results = if full { without_room(&inner, batch).await? } else { inner.apply(batch).await? };
+            silent.wait_for(|silent| !silent).await.unwrap();
             let claimed = results.iter().filter_map(|result| match result {
                 OpResult::Claimed(claimed) => Some(claimed),
                 _ => None,

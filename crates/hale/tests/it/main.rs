@@ -33,3 +33,4 @@ mod proof_leave;
 mod http_queues;
 mod proof_jobs;
 mod proof_backtests;
+mod proc_agentos;
