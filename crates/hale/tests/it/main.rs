@@ -31,5 +31,8 @@ mod cli_hints;
 mod cli_operate;
 mod proof_leave;
 mod http_queues;
+mod http_artifacts;
+mod cli_artifacts;
+mod proof_artifacts;
 mod proof_jobs;
 mod proof_backtests;
