@@ -17,9 +17,14 @@ pub enum Point {
     AfterCommit,
     /// A blob is written, not yet named by a commit.
     AfterBlob,
+    /// The artifact store is about to write.
+    BlobWrite,
+    /// What the artifact store did not take is about to be spooled.
+    SpoolWrite,
 }
 
-pub const ALL: [Point; 3] = [Point::BeforeCommit, Point::AfterCommit, Point::AfterBlob];
+pub const ALL: [Point; 5] =
+    [Point::BeforeCommit, Point::AfterCommit, Point::AfterBlob, Point::BlobWrite, Point::SpoolWrite];
 
 /// What an armed point does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,9 @@
 //! `status:failed since:1h pack:hello code:E006 cause:llm.timeout priority:high some text`: words with a colon narrow
 //! the choice, all of them must hold; other words are searched in the run's error text. Quotes keep blanks together.
 //! Guarantees: what is not understood is an error with its place, never ignored.
-//! Read next: [`crate::run::StateName`] for the names and aliases of states.
+//! Read next: [`artifacts`], for artifacts; [`crate::run::StateName`] for the names and aliases of states.
+
+pub mod artifacts;
 
 use crate::code::{self, Code};
 use crate::nearest::nearest;

@@ -5,6 +5,7 @@
 //! Leaves to others: storing what was decided (`hale-store`), carrying it out (`hale-engine`).
 //! Read next: [`run::apply`], the whole life of a run in one table.
 
+pub mod ago;
 pub mod arm;
 pub mod code;
 pub mod cron;

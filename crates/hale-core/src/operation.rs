@@ -215,6 +215,14 @@ operations! {
         "reloaded the configuration {target}", "Read the configuration again; a broken one changes nothing";
     BackupCreate "backup.create" R1 NO_RUN, Words("delete the backup file"),
         "backed up to {target}", "Copy the store while it runs";
+    ArtifactsPut "artifacts.put" R1 NO_RUN, Words("it goes when retention.artifacts has passed"),
+        "put the artifact {target}", "Keep a file that inputs of runs may name";
+    ArtifactsFailover "artifacts.failover" R2 NO_RUN, Words("take it back: hale operations undo OPERATION"),
+        "changed the artifact store: {target}", "Let new artifacts go to the other store";
+    ArtifactsRetry "artifacts.retry" R1 NO_RUN, Words("nothing is taken back: what waited is stored"),
+        "tried the artifacts in {target} again", "Store at once what waits because a store did not take it";
+    RetentionPrune "retention.prune" R4 NO_RUN, Never,
+        "pruned the {target}", "Forget ended runs, artifacts and log files that are past their retention";
     ArmsRegister "arms.register" R2 NO_RUN, By(ArmsDeregister),
         "registered the arm {target}", "Let a service elsewhere take tasks, until it falls silent";
     ArmsDeregister "arms.deregister" R2 NO_RUN, By(ArmsRegister),

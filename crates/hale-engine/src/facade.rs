@@ -5,11 +5,13 @@
 
 pub mod approvals;
 pub mod arms;
+pub mod artifacts;
 pub mod bulk;
 pub mod clear;
 pub mod letters;
 pub mod operate;
 pub mod packs;
+pub mod prune;
 pub mod quarantine;
 pub mod queues;
 pub mod replay;
@@ -28,6 +30,8 @@ use crate::live::Hub;
 use crate::recorder::Recorder;
 use crate::registry::Registry;
 use crate::settings::{Config, Settings};
+use crate::stores::Stores;
+use crate::stow::Stow;
 use crate::worker::jobs::{Jobs, Owner};
 use crate::worker::results::Keep;
 use crate::worker::{Link, Worker};
@@ -80,6 +84,8 @@ pub(crate) struct Inner {
     pub stop: CancellationToken,
     /// Schedules changed.
     pub schedules_changed: tokio::sync::Notify,
+    pub stores: Stores,
+    pub stow: Stow,
 }
 
 #[derive(Clone)]
@@ -121,10 +127,14 @@ impl Engine {
             embedded: std::sync::Mutex::default(),
             stop,
             schedules_changed: tokio::sync::Notify::new(),
+            stores: Stores::default(),
+            stow: Stow::default(),
             config,
         };
         let engine = Self(Arc::new(inner));
+        engine.start_stores();
         engine.start_embedded(engine.0.config.embedded_slots).await?;
+        crate::tasks::spawn("retention", prune::prune_for_ever(engine.clone()));
         engine.start_probes(recorder);
         crate::tasks::spawn("schedules", crate::schedules::follow(engine.clone()));
         crate::tasks::spawn("bulk", crate::bulk::work(engine.clone()));
@@ -243,6 +253,7 @@ impl Engine {
         worker.files_allow.clone_from(&self.0.config.files_allow);
         worker.model_timeout = self.0.config.model_timeout;
         worker.blobs = Some(self.0.blobs.clone());
+        worker.stow = self.0.stow.clone();
         worker.keep = Some(Keep::here(self.0.blobs.clone()));
         worker.jobs.clone_from(&self.0.jobs);
         worker.hidden = vec![self.0.config.data.clone()];

@@ -128,7 +128,8 @@ impl Engine {
 
     async fn probe_providers(&self) {
         let now = self.now();
-        let mut components = Vec::new();
+        // A lost disk hangs as a silent provider does.
+        let mut components = vec![self.probe_artifacts().await];
         for name in self.gateway().names() {
             components.push(self.probe_provider(&name, now).await);
         }

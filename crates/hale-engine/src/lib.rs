@@ -31,6 +31,8 @@ pub mod remedy;
 mod resync;
 pub mod schedules;
 pub mod settings;
+pub mod stores;
+pub mod stow;
 pub mod tasks;
 mod timers;
 pub mod worker;

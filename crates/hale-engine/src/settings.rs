@@ -4,6 +4,7 @@
 //! Read next: [`crate::remedy`], which sets them.
 
 use crate::clock::Clock;
+use crate::facade::prune::Retention;
 use crate::worker::jobs::JobsConfig;
 use arc_swap::ArcSwap;
 use hale_core::fault;
@@ -39,6 +40,8 @@ pub struct Config {
     pub model_timeout: Millis,
     /// Ended runs are kept this long.
     pub retention: Millis,
+    /// How long and how much of everything is kept.
+    pub keep: Retention,
     /// What jobs may run.
     pub jobs: JobsConfig,
     pub clock: Clock,
@@ -61,6 +64,7 @@ impl Config {
             spare_models: vec!["sim/backup".to_owned()],
             model_timeout: Millis::seconds(120),
             retention: Millis::seconds(86_400),
+            keep: Retention::a_day(),
             jobs: JobsConfig::default(),
             clock,
             faults: fault::Handle::default(),

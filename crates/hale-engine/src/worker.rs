@@ -20,6 +20,7 @@ pub mod waits;
 use crate::clock::Clock;
 use crate::input::{Append, Refusal};
 use crate::live::Hub;
+use crate::stow::Stow;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::pack::{Kind, Manifest};
 use hale_core::port::Boxed;
@@ -94,6 +95,8 @@ pub struct Worker {
     pub model_timeout: Millis,
     /// Where large outputs go; none in a process of its own, which keeps them inline.
     pub blobs: Option<Arc<dyn Blobs>>,
+    /// Runs whose output could not be stored yet.
+    pub stow: Stow,
     /// Folders that no tool may see: the data folder holds keys.
     pub hidden: Vec<PathBuf>,
     /// Calls of limited tools that are under way.
@@ -131,6 +134,7 @@ impl Worker {
             files_allow: Vec::new(),
             model_timeout: Millis::seconds(120),
             blobs: None,
+            stow: Stow::default(),
             hidden: Vec::new(),
             places: Places::default(),
             keep: None,

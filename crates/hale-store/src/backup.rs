@@ -6,7 +6,7 @@
 
 use crate::blobs::{Blobs, FsBlobs};
 use crate::disk::{Disk, OsDisk, Sync};
-use crate::sqlite::{DB, SCHEMA_VERSION};
+use crate::sqlite::{DB, SCHEMA_VERSION, all_named};
 use crate::store::now;
 use crate::verify::verify;
 use crate::{Error, Folder, Hash};
@@ -24,7 +24,7 @@ const FORMAT: u32 = 1;
 /// Where a restore builds the folder's new content.
 const BUILDING: &str = "restoring";
 /// What belongs to a store, in the order in which it is set aside.
-const PARTS: [&str; 5] = [DB, "hale.db-wal", "hale.db-shm", "blobs", "ballast"];
+const PARTS: [&str; 6] = [DB, "hale.db-wal", "hale.db-shm", "blobs", "spool", "ballast"];
 
 /// What a backup holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,15 @@ pub struct Manifest {
     pub db_hash: String,
     /// Each blob with its bytes.
     pub blobs: Vec<(String, u64)>,
+}
+
+/// How far a backup is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// `pages` of the database, then `artifacts`.
+    pub what: &'static str,
+    pub done: u64,
+    pub of: u64,
 }
 
 /// What to do with a store that is already in the folder.
@@ -67,12 +76,14 @@ pub(crate) fn prepare(dest: &Path) -> Result<(), Error> {
 }
 
 /// Copies the blobs that the copied database names, then writes the manifest.
-pub(crate) fn finish(dest: &Path, from: &dyn Blobs) -> Result<Manifest, Error> {
+pub(crate) fn finish(dest: &Path, from: &dyn Blobs, watch: &dyn Fn(Progress)) -> Result<Manifest, Error> {
     let db = dest.join(DB);
     let (runs, named) = contents(&db)?;
     let to = FsBlobs::open(dest, Arc::new(OsDisk), Default::default(), 0)?;
+    let of = named.len() as u64;
     let mut blobs = Vec::with_capacity(named.len());
     for hash in named {
+        watch(Progress { what: "artifacts", done: blobs.len() as u64, of });
         let content = from.get(hash)?;
         to.put(&content)?;
         blobs.push((hash.to_string(), content.len() as u64));
@@ -102,10 +113,7 @@ fn contents(db: &Path) -> Result<(u64, Vec<Hash>), Error> {
     let failed = |source| Error::Open { path: db.to_owned(), source: Arc::new(source) };
     let conn = Connection::open_with_flags(db, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
     let runs: i64 = conn.query_row("SELECT count(*) FROM runs", [], |row| row.get(0)).map_err(failed)?;
-    let mut find = conn.prepare("SELECT DISTINCT hash FROM artifacts ORDER BY hash").map_err(failed)?;
-    let named: rusqlite::Result<Vec<Hash>> =
-        find.query_map([], |row| row.get(0).map(Hash)).and_then(Iterator::collect);
-    Ok((u64::try_from(runs).unwrap_or(0), named.map_err(failed)?))
+    Ok((u64::try_from(runs).unwrap_or(0), all_named(&conn)?.into_iter().collect()))
 }
 
 fn hash_file(path: &Path) -> Result<(String, u64), Error> {

@@ -57,6 +57,8 @@ pub enum Error {
     ReadOnly,
     #[error("restore into {}: the folder is not empty", dir.display())]
     NotEmpty { dir: PathBuf },
+    #[error("use the artifact store {name}: there is no store of this name")]
+    NoStore { name: String },
     #[error("{point}: made to fail by the lab", point = point)]
     Injected { point: &'static str },
 }
@@ -66,6 +68,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Error::BlobDamaged { .. } | Error::BlobMissing { .. } => Code::E007,
+            Error::NoStore { .. } => Code::E010,
             Error::File { path, .. } | Error::Full { path, .. } if in_blobs(path) => Code::E007,
             Error::Malformed { .. } => Code::E015,
             Error::Overloaded { .. } | Error::ReadersBusy { .. } | Error::Closed => Code::E014,
@@ -91,6 +94,7 @@ impl Error {
             Error::Full { .. } => "disk.full",
             Error::BlobDamaged { .. } | Error::BlobMissing { .. } => "store.blob_damaged",
             Error::Damaged { .. } | Error::Decode { .. } => "store.damaged",
+            Error::NoStore { .. } => "artifacts.no_store",
             Error::SyncFailed => "store.sync_failed",
             Error::Overloaded { .. } | Error::ReadersBusy { .. } => "store.overloaded",
             _ => "store.error",
@@ -111,6 +115,9 @@ impl Error {
             Error::Full { .. } => Some("free space on the disk, then look again: hale doctor".to_owned()),
             Error::Damaged { .. } | Error::Decode { .. } | Error::BlobDamaged { .. } => {
                 Some("see what is damaged: hale backup verify".to_owned())
+            }
+            Error::NoStore { .. } => {
+                Some("name the second folder, artifacts.secondary in hale.toml, and start again".to_owned())
             }
             Error::NotEmpty { .. } => {
                 Some("name an empty folder, or say that the present one may be set aside".to_owned())
@@ -133,5 +140,5 @@ impl Error {
 }
 
 fn in_blobs(path: &Path) -> bool {
-    path.components().any(|part| part.as_os_str() == "blobs")
+    path.components().any(|part| part.as_os_str() == "blobs" || part.as_os_str() == "spool")
 }

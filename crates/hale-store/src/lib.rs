@@ -20,7 +20,7 @@ pub mod sqlite;
 pub mod store;
 pub mod verify;
 
-pub use blobs::{Blobs, FsBlobs, Hash, MemoryBlobs};
+pub use blobs::{Blobs, Depot, FsBlobs, Hash, MemoryBlobs, Pushed, Spooled};
 pub use bulk::{BulkCounts, BulkItem, BulkReason, BulkRow, BulkState, ItemFilter, ItemState};
 pub use disk::{Disk, OsDisk};
 pub use error::Error;
@@ -28,8 +28,9 @@ pub use folder::Folder;
 pub use memory::Memory;
 pub use op::{Claimed, Gathered, Idempotency, Insert, Line, Op, OpResult, Update};
 pub use row::{
-    AuditFilter, AuditRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow, Delayed, KeyRow, ListFilter,
-    PackHead, PackRow, Page, Phase, Pruned, QueueRow, Space, StoredRun, WorkerKind, WorkerRow,
+    ArtifactCursor, ArtifactPage, ArtifactRow, AuditFilter, AuditRow, Counts, Cursor, DeadFilter, DeadGroup,
+    DeadRow, Delayed, KeyRow, ListFilter, PackHead, PackRow, Page, Phase, Pruned, QueueRow, Space, StoredRun,
+    WorkerKind, WorkerRow,
 };
 pub use sqlite::{Options, Sqlite};
 pub use store::Store;

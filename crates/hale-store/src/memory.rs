@@ -4,22 +4,24 @@
 //! Tests of other rooms use it where durability is not the matter.
 //! Read next: `memory/write.rs`, what each op does.
 
+mod artifacts;
 mod bulk;
 mod write;
 
 use crate::blobs::{Blobs, MemoryBlobs};
 use crate::row::{error_code, holds_text};
 use crate::{
-    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow,
-    Delayed, Error, Hash, ItemFilter, KeyRow, Line, ListFilter, Op, OpResult, PackHead, PackRow, Page,
-    Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
+    ArtifactCursor, ArtifactPage, AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor,
+    DeadFilter, DeadGroup, DeadRow, Delayed, Error, Hash, ItemFilter, KeyRow, Line, ListFilter, Op, OpResult,
+    PackHead, PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
 };
+use hale_core::filter::artifacts::Filter;
 use hale_core::id::{KeyId, OperationId, RunId, WorkerId};
 use hale_core::port::Boxed;
 use hale_core::run::event::Artifact;
 use hale_core::run::{Record, Run, State, StateName};
 use hale_core::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A store that forgets everything when it is dropped.
@@ -55,6 +57,8 @@ struct KeptRun {
     output: Option<Arc<str>>,
     records: Vec<Record>,
     artifacts: BTreeMap<String, Artifact>,
+    /// Names whose contents are past their retention.
+    gone: BTreeSet<String>,
 }
 
 #[derive(Clone)]
@@ -116,12 +120,18 @@ impl Memory {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs that ended before a moment, oldest first.
+    /// Runs that ended before a moment and that nobody waits for, oldest first.
     fn prunable(&self, before: Timestamp) -> Vec<(Timestamp, u64, RunId)> {
         let kept = self.kept();
+        let waits = |run: RunId| kept.dead.iter().any(|row| row.run == run && row.resolution.is_none());
+        let above = |run: &Run| {
+            let parent = run.parent.as_ref().and_then(|parent| kept.runs.get(&parent.run));
+            parent.is_some_and(|parent| !parent.run.is_terminal())
+        };
         let mut ended: Vec<_> = kept
             .runs
             .values()
+            .filter(|kept| !waits(kept.run.id) && !above(&kept.run))
             .filter_map(|kept| match kept.run.state {
                 State::Ended { at, .. } if at < before => Some((at, kept.place, kept.run.id)),
                 _ => None,
@@ -331,7 +341,7 @@ impl Store for Memory {
     }
 
     fn freeable(&self, before: Timestamp) -> Result<Pruned, Error> {
-        Ok(Pruned { runs: self.prunable(before).len() as u64, bytes: 0 })
+        Ok(Pruned { runs: self.prunable(before).len() as u64, ..Pruned::default() })
     }
 
     fn prune(&self, before: Timestamp, runs_max: u64) -> Result<Pruned, Error> {
@@ -344,14 +354,30 @@ impl Store for Memory {
         let mut kept = self.kept();
         let dropped: Vec<KeptRun> = gone.iter().filter_map(|id| kept.runs.remove(id)).collect();
         kept.dead.retain(|row| !gone.contains(&row.run));
-        let named = |hash: &str| {
-            kept.runs.values().any(|kept| kept.artifacts.values().any(|artifact| artifact.hash == hash))
-        };
         for artifact in dropped.iter().flat_map(|kept| kept.artifacts.values()) {
-            if let (false, Ok(hash)) = (named(&artifact.hash), artifact.hash.parse::<Hash>()) {
+            if let (false, Ok(hash)) = (kept.names(&artifact.hash), artifact.hash.parse::<Hash>()) {
                 self.blobs.remove(hash)?;
             }
         }
-        Ok(Pruned { runs: gone.len() as u64, bytes: 0 })
+        Ok(Pruned { runs: gone.len() as u64, ..Pruned::default() })
+    }
+
+    fn artifacts(
+        &self,
+        filter: &Filter,
+        after: Option<&ArtifactCursor>,
+        limit: u32,
+    ) -> Result<ArtifactPage, Error> {
+        Ok(self.kept().artifacts((filter, after), limit))
+    }
+
+    fn expirable(&self, before: Timestamp) -> Result<Pruned, Error> {
+        let due = self.expired(before);
+        let bytes = due.iter().map(|(_, artifact)| artifact.bytes).sum();
+        Ok(Pruned { artifacts: due.len() as u64, artifact_bytes: bytes, bytes, ..Pruned::default() })
+    }
+
+    fn expire(&self, before: Timestamp, artifacts_max: u64) -> Result<Pruned, Error> {
+        self.expire_in_turn(before, artifacts_max)
     }
 }

@@ -240,7 +240,34 @@ pub struct Space {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     pub runs: u64,
+    /// Of everything, artifacts among it.
     pub bytes: u64,
+    pub artifacts: u64,
+    pub artifact_bytes: u64,
+}
+
+/// One artifact of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactRow {
+    pub run: RunId,
+    pub pack: Arc<str>,
+    pub artifact: Artifact,
+    /// Its content was forgotten, because it is past its retention.
+    pub expired: bool,
+}
+
+/// Where the next page of artifacts begins: behind this run's artifact of this name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactCursor {
+    pub run: RunId,
+    pub name: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ArtifactPage {
+    pub rows: Vec<ArtifactRow>,
+    /// Set when there may be more.
+    pub next: Option<ArtifactCursor>,
 }
 
 /// The root error by which a run is found: of a run that failed or timed out, or that is retrying. A run that got

@@ -3,9 +3,10 @@
 //! Guarantees: one writer thread groups waiting batches into one commit each and answers after it; readers cannot
 //! write; a failed sync ends the process, because what the disk holds is then unknown; a full disk refuses new work
 //! and still writes the work in progress.
-//! Files in the data folder: `hale.db` with `-wal` and `-shm`, `blobs/`, `ballast`, `lock`.
+//! Files in the data folder: `hale.db` with `-wal` and `-shm`, `blobs/`, `spool/`, `ballast`, `lock`, `secondary`.
 //! Read next: `sqlite/writer.rs`, the loop; `sqlite/schema.rs`, the tables.
 
+mod artifacts;
 mod ballast;
 mod bulk;
 mod claim;
@@ -24,16 +25,18 @@ mod writer;
 pub use open::{Options, Synchronous};
 pub use schema::VERSION as SCHEMA_VERSION;
 
+pub(crate) use artifacts::all_named;
 pub(crate) use read::{decode_chunk, stored_run};
 pub(crate) use rows::{SLOT_INPUT, SLOT_OUTPUT, slot};
 
 use self::open::Readers;
-use crate::blobs::{Blobs, FsBlobs};
+use crate::blobs::{Blobs, Depot, Terms};
 use crate::{
-    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow,
-    Delayed, Error, Folder, ItemFilter, KeyRow, Line, ListFilter, Op, OpResult, PackHead, PackRow, Page,
-    Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
+    ArtifactCursor, ArtifactPage, AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor,
+    DeadFilter, DeadGroup, DeadRow, Delayed, Error, Folder, ItemFilter, KeyRow, Line, ListFilter, Op,
+    OpResult, PackHead, PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
 };
+use hale_core::filter::artifacts::Filter;
 use hale_core::id::{OperationId, RunId};
 use hale_core::port::Boxed;
 use hale_core::run::{Record, Run};
@@ -47,7 +50,7 @@ pub const DB: &str = "hale.db";
 /// An open store. Dropping it writes what was handed over, checkpoints and lets go of the folder.
 pub struct Sqlite {
     readers: Readers,
-    blobs: Arc<FsBlobs>,
+    blobs: Arc<Depot>,
     health: Arc<ballast::Health>,
     options: Options,
     dir: PathBuf,
@@ -78,7 +81,13 @@ impl Sqlite {
         let ballast = ballast::Ballast::open(&dir, &options, health.clone())?;
         let conn = db.writer().map_err(|error| ballast.blame(error))?;
         options.disk.sync_dir(&dir).map_err(|source| Error::file("sync", &dir, source))?;
-        let blobs = FsBlobs::open(&dir, options.disk.clone(), options.faults.clone(), options.floor_bytes)?;
+        let terms = Terms {
+            disk: options.disk.clone(),
+            faults: options.faults.clone(),
+            floor: options.floor_bytes,
+            secondary: options.secondary.clone(),
+        };
+        let blobs = Depot::open(&dir, terms)?;
         let writer = writer::Handle::start(conn, ballast, &options)?;
         Ok(Self {
             readers: Readers::new(db),
@@ -108,7 +117,7 @@ impl Sqlite {
         drop(conn);
         Ok(Self {
             readers: Readers::new(db),
-            blobs: Arc::new(FsBlobs::look(dir, options.disk.clone())),
+            blobs: Arc::new(Depot::look(dir, options.disk.clone())),
             health: Arc::default(),
             options,
             dir: dir.to_owned(),
@@ -272,5 +281,23 @@ impl Store for Sqlite {
     fn prune(&self, before: Timestamp, runs_max: u64) -> Result<Pruned, Error> {
         let _turn = self.upkeep_turn();
         self.prune_in_turn(before, runs_max)
+    }
+
+    fn artifacts(
+        &self,
+        filter: &Filter,
+        after: Option<&ArtifactCursor>,
+        limit: u32,
+    ) -> Result<ArtifactPage, Error> {
+        self.readers.with(|conn| artifacts::page(conn, (filter, after), limit))
+    }
+
+    fn expirable(&self, before: Timestamp) -> Result<Pruned, Error> {
+        self.readers.with(|conn| artifacts::expirable(conn, before))
+    }
+
+    fn expire(&self, before: Timestamp, artifacts_max: u64) -> Result<Pruned, Error> {
+        let _turn = self.upkeep_turn();
+        self.expire_in_turn(before, artifacts_max)
     }
 }

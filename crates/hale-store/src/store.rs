@@ -7,10 +7,11 @@
 //! Read next: [`crate::op`].
 
 use crate::{
-    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow,
-    Delayed, Error, ItemFilter, KeyRow, ListFilter, Op, OpResult, PackHead, PackRow, Page, Pruned, QueueRow,
-    Space, StoredRun, WorkerRow,
+    ArtifactCursor, ArtifactPage, AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor,
+    DeadFilter, DeadGroup, DeadRow, Delayed, Error, ItemFilter, KeyRow, ListFilter, Op, OpResult, PackHead,
+    PackRow, Page, Pruned, QueueRow, Space, StoredRun, WorkerRow,
 };
+use hale_core::filter::artifacts::Filter;
 use hale_core::id::{OperationId, RunId};
 use hale_core::port::Boxed;
 use hale_core::queue::Line;
@@ -78,7 +79,22 @@ pub trait Store: Send + Sync {
     fn freeable(&self, before: Timestamp) -> Result<Pruned, Error>;
     /// Forgets up to `runs_max` runs that ended before the moment, oldest first: row, journal, input, output, and
     /// the blobs that no run names any more.
+    /// A run whose dead letter waits, and a child whose parent has not ended, stay.
     fn prune(&self, before: Timestamp, runs_max: u64) -> Result<Pruned, Error>;
+
+    /// Artifacts of runs, the newest run first. A page looks at a bounded number of them, so it may hold fewer than
+    /// `limit` and still have a `next`.
+    fn artifacts(
+        &self,
+        filter: &Filter,
+        after: Option<&ArtifactCursor>,
+        limit: u32,
+    ) -> Result<ArtifactPage, Error>;
+    /// What [`Store::expire`] would free.
+    fn expirable(&self, before: Timestamp) -> Result<Pruned, Error>;
+    /// Forgets the contents of up to `artifacts_max` artifacts of runs that ended before the moment, unless another
+    /// run names them; the runs and the names stay. What [`Store::prune`] leaves stays whole.
+    fn expire(&self, before: Timestamp, artifacts_max: u64) -> Result<Pruned, Error>;
 }
 
 /// The wall clock, for what the store notes about itself (lock, disk); runs bring their own times.

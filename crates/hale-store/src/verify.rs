@@ -6,11 +6,10 @@
 //! Read next: [`crate::backup`].
 
 use crate::blobs::Blobs;
-use crate::sqlite::{SLOT_INPUT, SLOT_OUTPUT, Sqlite, decode_chunk, slot, stored_run};
-use crate::{Error, Hash, StoredRun};
+use crate::sqlite::{SLOT_INPUT, SLOT_OUTPUT, Sqlite, all_named, decode_chunk, slot, stored_run};
+use crate::{Error, StoredRun};
 use hale_core::run::{self, Record, Run};
 use rusqlite::Connection;
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Lines about what is wrong; more would not help anybody.
@@ -192,10 +191,7 @@ fn counters(conn: &Connection, verified: &mut Verified) -> Result<(), Error> {
 }
 
 fn artifacts(conn: &Connection, blobs: &dyn Blobs, verified: &mut Verified) -> Result<(), Error> {
-    let named: rusqlite::Result<BTreeSet<Hash>> = conn
-        .prepare("SELECT DISTINCT hash FROM artifacts")
-        .and_then(|mut find| find.query_map([], |row| row.get(0).map(Hash))?.collect());
-    for hash in named.map_err(Error::read("the artifacts"))? {
+    for hash in all_named(conn)? {
         verified.blobs += 1;
         if let Err(error) = blobs.verify(hash) {
             verified.problem(format!("artifact: {}", chain(&error)));

@@ -9,6 +9,7 @@ pub mod approvals;
 pub mod asking;
 pub mod backtests;
 pub mod arms;
+pub mod artifacts;
 pub mod backup;
 pub mod capabilities;
 pub mod chaos;
@@ -27,6 +28,7 @@ pub mod logs;
 pub mod many;
 pub mod operations;
 pub mod packs;
+pub mod prune;
 pub mod queues;
 pub mod run;
 pub mod runs;
@@ -148,6 +150,9 @@ enum Command {
     #[command(subcommand)]
     Secrets(secrets::Verb),
     #[command(subcommand)]
+    Artifacts(artifacts::Verb),
+    Prune(prune::Args),
+    #[command(subcommand)]
     Backup(backup::Verb),
     Worker(worker::Args),
     #[command(subcommand, hide = true)]
@@ -233,6 +238,8 @@ impl Command {
             Command::Chaos(verb) => verb.run(ctx).await,
             Command::Config(verb) => verb.run(ctx).await,
             Command::Keys(verb) => verb.run(ctx).await,
+            Command::Artifacts(verb) => verb.run(ctx).await,
+            Command::Prune(args) => prune::run(args, ctx).await,
             Command::Backup(verb) => verb.run(ctx).await,
             Command::Up(_)
             | Command::Demo(_)

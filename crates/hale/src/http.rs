@@ -22,6 +22,7 @@ mod stats;
 pub mod backtests;
 mod tasks;
 mod arms;
+pub mod artifacts;
 mod events;
 mod packs;
 mod doctor;

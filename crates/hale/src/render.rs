@@ -10,6 +10,7 @@ pub mod bulk;
 pub mod compare;
 pub mod backtest;
 pub mod arm;
+pub mod artifact;
 pub mod diagnosis;
 pub mod dlq;
 pub mod error;

@@ -16,6 +16,8 @@ use arc_swap::ArcSwap;
 use hale_core::fault;
 use hale_core::limits;
 use hale_core::meter::Meters;
+use hale_core::time::Millis;
+use hale_engine::facade::prune::Retention;
 use hale_engine::recorder::Recorder;
 use hale_engine::worker::jobs::JobsConfig;
 use hale_engine::{Clock, Engine, Parts};
@@ -32,6 +34,9 @@ use tokio_util::sync::CancellationToken;
 
 /// The seed of the simulated models in a server: the same question gets the same answer every time.
 const SIM_SEED: u64 = 7;
+
+/// Between two looks for what is past its retention: pruning is never urgent.
+const PRUNE_EVERY: Millis = Millis::seconds(3600);
 
 /// Serves until Ctrl-C, SIGTERM or a shutdown over HTTP. `ready` hears the status once, when requests are answered.
 ///
@@ -142,6 +147,7 @@ impl Built {
             faults: faults.clone(),
             meters: meters.clone(),
             sync_failed: Arc::new(end_at_once),
+            secondary: config.settings.artifacts_secondary.clone(),
             ..Default::default()
         };
         let store = Arc::new(hale_store::Sqlite::open(lock, options).map_err(failed)?);
@@ -263,6 +269,13 @@ fn engine_config(config: &Config, clock: Clock, faults: fault::Handle) -> hale_e
         spare_models,
         model_timeout: settings.model_timeout,
         retention: settings.retention_runs,
+        keep: Retention {
+            runs: settings.retention_runs,
+            artifacts: settings.retention_artifacts,
+            logs: settings.retention_logs,
+            most: settings.retention_max.0,
+            every: Some(PRUNE_EVERY),
+        },
         clock,
         faults,
     }

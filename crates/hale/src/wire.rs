@@ -4,6 +4,7 @@
 //! Read next: [`crate::http`], which fills them.
 
 pub mod arms;
+pub mod artifacts;
 pub mod backtests;
 pub mod bulk;
 pub mod capability;

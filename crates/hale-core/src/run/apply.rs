@@ -132,6 +132,8 @@ fn table(run: &mut Run, event: &Event, now: Timestamp) -> Result<Vec<Effect>, Re
             run.state = Completing { since: now, lease: *lease };
             Vec::new()
         }
+        // Again, when what could not be stored at first is stored by now: the later one names it.
+        (Completing { .. }, Event::Completing { .. }) => progressed(run, now),
         (Completing { .. }, Event::Completed { .. }) => end(run, Outcome::Completed, now),
         (Initializing { .. } | Running { .. } | Completing { .. }, Event::Failed { failure }) => {
             end(run, Outcome::Failed { failure: (**failure).clone() }, now)
@@ -162,6 +164,11 @@ fn table(run: &mut Run, event: &Event, now: Timestamp) -> Result<Vec<Effect>, Re
             return Err(refused);
         }
     })
+}
+
+fn progressed(run: &mut Run, now: Timestamp) -> Vec<Effect> {
+    run.progress_at = now;
+    Vec::new()
 }
 
 /// What a waiting run takes; none for what it refuses.

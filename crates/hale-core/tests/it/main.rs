@@ -2,6 +2,7 @@
 //!
 //! Read next: `run_properties.rs`, which throws random histories at the run table.
 
+mod artifact_filters;
 mod arms;
 mod codes;
 mod crons;

@@ -101,6 +101,7 @@ impl Engine {
         (key, value): (&str, Option<&str>),
         caller: &Caller,
     ) -> Result<OperationId, Failure> {
+        self.admits_setting(key, value).await?;
         let op = Op::Setting { key: key.to_owned(), value: value.map(str::to_owned) };
         let id = self.operate(deed, vec![op], caller).await?;
         self.0.settings.set(key, value);

@@ -367,6 +367,8 @@ impl Engine {
             answer.await.map_err(|_| super::gone())?;
         } else if key.starts_with(crate::settings::SCHEDULE) {
             self.0.schedules_changed.notify_one();
+        } else if key == crate::stores::ACTIVE {
+            self.turn_stores();
         }
         Ok(())
     }

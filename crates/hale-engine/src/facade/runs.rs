@@ -68,6 +68,7 @@ impl Engine {
         (id, with, ended): (RunId, With, Option<oneshot::Sender<Ended>>),
         caller: &Caller,
     ) -> Result<Receipt, Failure> {
+        let submit = self.with_artifacts(submit).await?;
         let manifest = self.0.registry.resolve(&submit.pack, submit.version.as_deref())?;
         self.0.settings.admits(&manifest.name)?;
         let idempotency = self.idempotency(&submit, caller);

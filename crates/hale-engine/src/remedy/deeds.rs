@@ -217,11 +217,25 @@ impl Engine {
     pub(crate) async fn change(
         &self,
         operation: &'static str,
+        setting: (&str, Option<String>),
+        caller: &Caller,
+    ) -> Result<OperationId, Failure> {
+        self.change_because(operation, "", setting, caller).await
+    }
+
+    /// As [`Engine::change`], with a reason for the audit trail.
+    ///
+    /// # Errors
+    /// What the store refused, or what does not admit the value.
+    pub(crate) async fn change_because(
+        &self,
+        operation: &'static str,
+        reason: &str,
         (key, after): (&str, Option<String>),
         caller: &Caller,
     ) -> Result<OperationId, Failure> {
         let plan = self.set_plan(key, after.clone());
-        let kept = Kept { cause: String::new(), plan, worker: None, undoes: None };
+        let kept = Kept { cause: reason.to_owned(), plan, worker: None, undoes: None };
         let deed = Deed {
             operation,
             target: key.to_owned(),
@@ -377,6 +391,7 @@ fn setting_operation(key: &str, set: bool) -> Option<&'static str> {
         (QUEUE_PAUSED, "queues.drain", "queues.resume"),
         (TOOL_LIMIT, "tools.limit", "tools.limit"),
         (SCHEDULE, "schedules.create", "schedules.delete"),
+        (crate::stores::ACTIVE, "artifacts.failover", "artifacts.failover"),
     ];
     let (_, when_set, when_cleared) = named.into_iter().find(|(prefix, ..)| key.starts_with(prefix))?;
     Some(if set { when_set } else { when_cleared })

@@ -10,6 +10,7 @@ use super::waits::Delegate;
 use super::{Assignment, Worker};
 use crate::input::{Append, Refusal, Spawn};
 use crate::live::{Doing, Live};
+use crate::stow::Waiting;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::limits;
@@ -19,6 +20,7 @@ use hale_core::run::event::Artifact;
 use hale_core::run::{Dispatch, Event, Run, Step, StepKind, StepSpec, Usage};
 use hale_core::time::{Millis, Timestamp};
 use hale_gateway::Route;
+use hale_store::Blobs;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -33,6 +35,9 @@ const WRITE_AGAIN: Duration = Duration::from_millis(500);
 
 /// Past the run's limit before a call gives up by itself: the engine's timer must win, so that the run ends TIMEOUT.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// Tries to store an output after which the run says again that it is completing: some two minutes.
+const SAID_EVERY: u32 = 8;
 
 /// The artifact that a large output becomes.
 const OUTPUT: &str = "output.json";
@@ -345,15 +350,49 @@ impl<'a> Host<'a> {
     /// synced before that commit names it.
     ///
     /// # Errors
-    /// As [`Host::write`]; a blob that cannot be stored fails the run with E007.
+    /// As [`Host::write`].
     pub async fn finish(&self, output: Value) -> Result<(), Halt> {
-        match self.kept(output).await {
-            Ok((large, output)) => {
-                let mut artifacts = std::mem::take(&mut *self.artifacts());
-                artifacts.extend(large);
-                self.write(vec![Event::Completing { artifacts }, Event::Completed { output }]).await
+        let text = output.to_string();
+        let (large, output) = match self.worker.blobs.clone() {
+            Some(blobs) if text.len() > limits::STEP_BYTES => {
+                let (artifact, told) = self.stowed(&blobs, &Arc::from(text)).await?;
+                (Some(artifact), told)
             }
-            Err(failure) => self.write(vec![Event::Failed { failure: Box::new(failure) }]).await,
+            _ => (None, output),
+        };
+        let mut artifacts = std::mem::take(&mut *self.artifacts());
+        artifacts.extend(large);
+        self.write(vec![Event::Completing { artifacts }, Event::Completed { output }]).await
+    }
+
+    /// Stores a large output, however long that takes: what the run did is durable and it stays in COMPLETING until
+    /// a try succeeds, or its time is up, or it is told to stop.
+    async fn stowed(&self, blobs: &Arc<dyn Blobs>, text: &Arc<str>) -> Result<(Artifact, Value), Halt> {
+        let (mut tries, mut waits, since) = (0, None, self.now());
+        loop {
+            let failure = match stored(blobs.clone(), text.clone()).await {
+                Ok(stored) => return Ok(stored),
+                Err(failure) => failure,
+            };
+            if tries == 0 {
+                let (run_id, error) = (self.run.id, failure.to_string());
+                tracing::warn!(event = "output_waits", run_id = %run_id, error, "the output waits to be stored");
+            }
+            // Also said later on: who does not say anything for long is taken for stuck.
+            if tries % SAID_EVERY == 0 {
+                let artifacts = self.artifacts().clone();
+                self.write(vec![Event::Completing { artifacts }]).await?;
+            }
+            if waits.is_none() {
+                let waiting = Waiting { since, error: failure.to_string() };
+                waits = Some(self.worker.stow.enter(self.run.id, waiting));
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(Halt::Stopped),
+                () = self.worker.stow.again(tries) => {}
+            }
+            tries += 1;
         }
     }
 
@@ -364,29 +403,6 @@ impl<'a> Host<'a> {
 
     fn artifacts(&self) -> std::sync::MutexGuard<'_, Vec<Artifact>> {
         self.artifacts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn kept(&self, output: Value) -> Result<(Vec<Artifact>, Value), Failure> {
-        let Some(blobs) = self.worker.blobs.clone() else { return Ok((Vec::new(), output)) };
-        let text = output.to_string();
-        if text.len() <= limits::STEP_BYTES {
-            return Ok((Vec::new(), output));
-        }
-        let bytes = text.len() as u64;
-        let stored = tokio::task::spawn_blocking(move || blobs.put(text.as_bytes())).await;
-        let failed = |error: &(dyn std::error::Error + 'static)| {
-            Failure::new(Code::E007, "artifact.not_stored", "store", "keep the output as an artifact")
-                .caused_by(error)
-        };
-        let hash = stored.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
-        let artifact = Artifact {
-            name: OUTPUT.to_owned(),
-            hash: hash.to_string(),
-            bytes,
-            media_type: "application/json".to_owned(),
-        };
-        let told = serde_json::json!({ "artifact": OUTPUT, "bytes": bytes, "hash": artifact.hash });
-        Ok((vec![artifact], told))
     }
 
     /// A place at a limited tool; none where no limit is set. While it waits, the run says so.
@@ -422,4 +438,19 @@ impl<'a> Host<'a> {
     pub fn chunk(&self, index: u32, attempt: u32, offset: u64, text: &str) {
         self.worker.hub.chunk(self.run.id, || Live::Chunk { index, attempt, offset, text: text.into() });
     }
+}
+
+/// One try to keep an output as an artifact; gives what stands in its place.
+async fn stored(blobs: Arc<dyn Blobs>, text: Arc<str>) -> Result<(Artifact, Value), Failure> {
+    let bytes = text.len() as u64;
+    let stored = tokio::task::spawn_blocking(move || blobs.put(text.as_bytes())).await;
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        Failure::new(Code::E007, "artifact.not_stored", "store", "keep the output as an artifact")
+            .caused_by(error)
+    };
+    let hash = stored.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+    let (name, media_type) = (OUTPUT.to_owned(), "application/json".to_owned());
+    let artifact = Artifact { name, hash: hash.to_string(), bytes, media_type };
+    let told = serde_json::json!({ "artifact": OUTPUT, "bytes": bytes, "hash": artifact.hash });
+    Ok((artifact, told))
 }

@@ -1,6 +1,7 @@
 //! An engine over a store in memory that counts and can break, and a model that follows a script.
 
 use crate::logs::Logs;
+use hale_core::filter::artifacts::Filter as Chosen;
 use hale_core::id::{OperationId, RunId};
 use hale_core::meter::Meters;
 use hale_core::port::Boxed;
@@ -12,9 +13,9 @@ use hale_gateway::provider::{ChatReply, ChatRequest, Finish, OnChunk, Provider, 
 use hale_gateway::secret::Secrets;
 use hale_gateway::{Error, Gateway};
 use hale_store::{
-    AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor, DeadFilter, DeadGroup, DeadRow,
-    Delayed, ItemFilter, KeyRow, Line, ListFilter, Memory, MemoryBlobs, Op, OpResult, PackHead, PackRow,
-    Page, Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
+    ArtifactCursor, ArtifactPage, AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor,
+    DeadFilter, DeadGroup, DeadRow, Delayed, ItemFilter, KeyRow, Line, ListFilter, Memory, MemoryBlobs, Op,
+    OpResult, PackHead, PackRow, Page, Pruned, QueueRow, Space, Store, StoredRun, WorkerRow,
 };
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -190,6 +191,15 @@ impl Store for Kept {
     }
     fn prune(&self, before: Timestamp, runs_max: u64) -> Read<Pruned> {
         self.read().prune(before, runs_max)
+    }
+    fn artifacts(&self, filter: &Chosen, after: Option<&ArtifactCursor>, limit: u32) -> Read<ArtifactPage> {
+        self.read().artifacts(filter, after, limit)
+    }
+    fn expirable(&self, before: Timestamp) -> Read<Pruned> {
+        self.read().expirable(before)
+    }
+    fn expire(&self, before: Timestamp, artifacts_max: u64) -> Read<Pruned> {
+        self.read().expire(before, artifacts_max)
     }
 }
 

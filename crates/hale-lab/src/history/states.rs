@@ -106,6 +106,8 @@ impl States {
             (Running, "parked") => or_cancelled(WaitsForApproval),
             (Running, "completing") => vec![Completing],
             (Completing, "completed") => vec![Completed],
+            // What could not be stored at first is stored by now.
+            (Completing, "completing") => vec![Completing],
             (at, "failed") if at.held() => vec![Failed],
             (at, "stopped") if at.held() && self.cancel_asked => vec![Cancelled],
             (at, "timed_out") if at.held() => vec![Timeout],

@@ -12,14 +12,17 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Longer than any commit can be under way after its blobs are written.
 const FRESH: Duration = Duration::from_secs(3600);
 /// Fresh blobs remembered before the old ones among them are swept.
 const FRESH_SWEEP: usize = 1024;
 const DIR: &str = "blobs";
+const SPOOL: &str = "spool";
 const TEMP: &str = "tmp";
+/// What a probe writes, reads and removes.
+const PROBE: &[u8] = b"hale probes this artifact store";
 /// The byte count before the first walk.
 const UNCOUNTED: i64 = -1;
 
@@ -28,6 +31,8 @@ pub struct FsBlobs {
     root: PathBuf,
     disk: Arc<dyn Disk>,
     faults: Handle,
+    /// What is passed before a write.
+    point: Point,
     /// Free space that blobs leave to the database.
     floor: u64,
     state: Mutex<State>,
@@ -48,30 +53,44 @@ impl FsBlobs {
     /// # Errors
     /// A file error.
     pub fn open(data: &Path, disk: Arc<dyn Disk>, faults: Handle, floor: u64) -> Result<Self, Error> {
-        let root = data.join(DIR);
-        let temp = root.join(TEMP);
-        let made = |dir: &Path| disk.make_dir(dir).map_err(|source| Error::file("make", dir, source));
-        made(&root)?;
-        made(&temp)?;
-        for entry in disk.list(&temp).map_err(|source| Error::file("list", &temp, source))? {
-            // Left by a crash between write and rename: nobody knows it.
-            disk.remove(&entry.path).map_err(|source| Error::file("remove", &entry.path, source))?;
-        }
-        disk.sync_dir(&root).map_err(|source| Error::file("sync", &root, source))?;
-        disk.sync_dir(data).map_err(|source| Error::file("sync", data, source))?;
-        Ok(Self::at(root, disk, faults, floor))
+        let blobs = Self::at(data.join(DIR), disk, (faults, Point::BlobWrite), floor);
+        blobs.prepare()?;
+        Ok(blobs)
     }
 
-    /// Looks at the blobs of a folder that another process may hold; for reading only.
+    /// The place of a data folder where contents wait until the artifact store takes them; not made yet.
+    pub(super) fn spool(data: &Path, disk: Arc<dyn Disk>, faults: Handle, floor: u64) -> Self {
+        Self::at(data.join(SPOOL), disk, (faults, Point::SpoolWrite), floor)
+    }
+
+    /// Looks at the blobs of a folder that another process may hold, or that is not made yet.
     pub fn look(data: &Path, disk: Arc<dyn Disk>) -> Self {
-        Self::at(data.join(DIR), disk, Handle::default(), 0)
+        Self::at(data.join(DIR), disk, (Handle::default(), Point::BlobWrite), 0)
     }
 
-    fn at(root: PathBuf, disk: Arc<dyn Disk>, faults: Handle, floor: u64) -> Self {
+    /// Makes the folders, and removes what a crash left half written.
+    pub(super) fn prepare(&self) -> Result<(), Error> {
+        let (root, temp) = (&self.root, self.root.join(TEMP));
+        let made = |dir: &Path| self.disk.make_dir(dir).map_err(|source| Error::file("make", dir, source));
+        made(root)?;
+        made(&temp)?;
+        for entry in self.disk.list(&temp).map_err(|source| Error::file("list", &temp, source))? {
+            // Left by a crash between write and rename: nobody knows it.
+            self.disk.remove(&entry.path).map_err(|source| Error::file("remove", &entry.path, source))?;
+        }
+        self.disk.sync_dir(root).map_err(|source| Error::file("sync", root, source))?;
+        match root.parent() {
+            Some(data) => self.disk.sync_dir(data).map_err(|source| Error::file("sync", data, source)),
+            None => Ok(()),
+        }
+    }
+
+    fn at(root: PathBuf, disk: Arc<dyn Disk>, (faults, point): (Handle, Point), floor: u64) -> Self {
         Self {
             root,
             disk,
             faults,
+            point,
             floor,
             state: Mutex::new(State { fresh: HashMap::new(), synced: [false; 256] }),
             temp_next: AtomicU64::new(0),
@@ -139,12 +158,68 @@ impl FsBlobs {
         Ok(())
     }
 
+    fn temp(&self) -> PathBuf {
+        self.root.join(TEMP).join(self.temp_next.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+
+    /// The lab makes a write fail as a disk does.
+    fn check_fault(&self) -> Result<(), Error> {
+        match self.faults.pass(self.point) {
+            Deed::Abort => std::process::abort(),
+            Deed::Fail => {
+                let source = std::io::Error::other("made to fail by the lab");
+                Err(Error::file("write to", &self.root, source))
+            }
+            Deed::Nothing | Deed::Skip => Ok(()),
+        }
+    }
+
+    /// Writes, reads back and removes a small content.
+    ///
+    /// # Errors
+    /// What failed of the three.
+    pub(super) fn try_out(&self) -> Result<(), Error> {
+        self.check_fault()?;
+        self.check_room(PROBE.len() as u64)?;
+        let temp = self.temp();
+        let written = self.disk.write_new(&temp, PROBE, Sync::Now);
+        let read = written
+            .map_err(|source| Error::file("write", &temp, source))
+            .and_then(|()| self.disk.read(&temp).map_err(|source| Error::file("read", &temp, source)));
+        // A probe that could not be written may not be there.
+        let removed = self.disk.remove(&temp).map_err(|source| Error::file("remove", &temp, source));
+        let read = read?;
+        removed?;
+        if read == PROBE { Ok(()) } else { Err(Error::BlobDamaged { hash: Hash::of(PROBE).to_string() }) }
+    }
+
+    /// Bytes of one blob, if it is here.
+    pub(super) fn length(&self, hash: Hash) -> Option<u64> {
+        self.disk.length(&self.path(hash))
+    }
+
+    /// Since when a blob is here; none when the file system does not say.
+    pub(super) fn since(&self, hash: Hash) -> Option<SystemTime> {
+        std::fs::metadata(self.path(hash)).ok()?.modified().ok()
+    }
+
+    /// Removes a copy of what is kept elsewhere, however fresh.
+    pub(super) fn remove_copy(&self, hash: Hash) -> Result<(), Error> {
+        self.state().fresh.remove(&hash);
+        self.remove(hash)
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     fn write(&self, hash: Hash, content: &[u8]) -> Result<(), Error> {
         let path = self.path(hash);
         let dir = path.parent().unwrap_or(&self.root);
+        self.check_fault()?;
         self.check_room(content.len() as u64)?;
         self.make_prefix(dir, hash.0[0])?;
-        let temp = self.root.join(TEMP).join(self.temp_next.fetch_add(1, Ordering::Relaxed).to_string());
+        let temp = self.temp();
         let deed = self.faults.pass(Point::AfterBlob);
         let sync = if deed == Deed::Skip { Sync::Skipped } else { Sync::Now };
         let written = self

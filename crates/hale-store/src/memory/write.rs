@@ -139,6 +139,7 @@ impl Kept {
             output: insert.output.clone(),
             records: insert.records.clone(),
             artifacts: by_name(named(&insert.records, &[])),
+            gone: Default::default(),
         };
         self.next += 1;
         self.runs.insert(run.id, kept);

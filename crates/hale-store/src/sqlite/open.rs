@@ -31,6 +31,8 @@ pub struct Options {
     /// The file that is given up then.
     pub ballast_bytes: u64,
     pub disk: Arc<dyn Disk>,
+    /// Folder of a second artifact store.
+    pub secondary: Option<PathBuf>,
     /// Another SQLite VFS than the system's: the tests' power cut.
     pub vfs: Option<&'static str>,
     /// Frames of the WAL (of 4 KiB) after which it is checkpointed although work waits.
@@ -48,6 +50,7 @@ impl Default for Options {
             floor_bytes: limits::DISK_FLOOR_BYTES,
             ballast_bytes: limits::BALLAST_BYTES,
             disk: Arc::new(OsDisk),
+            secondary: None,
             vfs: None,
             wal_frames: WAL_FRAMES,
             synchronous: Synchronous::Full,

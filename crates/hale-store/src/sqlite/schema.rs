@@ -192,6 +192,9 @@ CREATE TABLE dead(
 CREATE INDEX dead_waiting ON dead(cause, n) WHERE resolution IS NULL;
 CREATE UNIQUE INDEX dead_id ON dead(id);
 
+-- Set when the content was forgotten, because it is past its retention; the row names it no more.
+ALTER TABLE artifacts ADD COLUMN gone INTEGER;
+
 -- Operations over many runs. States: 0 running, 1 paused, 2 done, 3 aborted.
 CREATE TABLE bulk(
   id BLOB PRIMARY KEY,

@@ -4,7 +4,7 @@
 
 use super::{DB, Sqlite};
 use crate::Error;
-use crate::backup::{self, Manifest};
+use crate::backup::{self, Manifest, Progress};
 use crate::verify::{self, Verified};
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
@@ -24,10 +24,18 @@ impl Sqlite {
     /// # Errors
     /// A folder that is not empty, no room, or a database that cannot be read.
     pub fn backup(&self, dest: &Path) -> Result<Manifest, Error> {
+        self.backup_watched(dest, &|_| ())
+    }
+
+    /// As [`Sqlite::backup`], and tells how far it is.
+    ///
+    /// # Errors
+    /// As [`Sqlite::backup`].
+    pub fn backup_watched(&self, dest: &Path, watch: &dyn Fn(Progress)) -> Result<Manifest, Error> {
         let _turn = self.upkeep_turn();
         backup::prepare(dest)?;
-        self.readers.with(|conn| copy_pages(conn, &dest.join(DB)))?;
-        backup::finish(dest, &*self.blobs)
+        self.readers.with(|conn| copy_pages(conn, &dest.join(DB), watch))?;
+        backup::finish(dest, &*self.blobs, watch)
     }
 
     /// Checks everything that the store holds: pages, journals against snapshots, counters, artifacts.
@@ -41,14 +49,18 @@ impl Sqlite {
 
 /// Copies a snapshot of the database. The read transaction keeps commits that come meanwhile out of the copy, so it
 /// never has to begin anew.
-fn copy_pages(from: &Connection, to: &Path) -> Result<(), Error> {
+fn copy_pages(from: &Connection, to: &Path, watch: &dyn Fn(Progress)) -> Result<(), Error> {
     let failed = |source| Error::Upkeep { what: "back up", source: Arc::new(source) };
     let mut copy = Connection::open(to).map_err(failed)?;
     let snapshot = from.unchecked_transaction().map_err(failed)?;
     let _: i64 = snapshot.query_row("SELECT count(*) FROM settings", [], |row| row.get(0)).map_err(failed)?;
     let pages = Backup::new(&snapshot, &mut copy).map_err(failed)?;
     loop {
-        match pages.step(PAGES).map_err(failed)? {
+        let step = pages.step(PAGES).map_err(failed)?;
+        let told = pages.progress();
+        let of = u64::try_from(told.pagecount).unwrap_or(0);
+        watch(Progress { what: "pages", done: of - u64::try_from(told.remaining).unwrap_or(0).min(of), of });
+        match step {
             StepResult::Done => break,
             // Busy or locked: the copy's file is ours alone, so this passes.
             _ => std::thread::yield_now(),

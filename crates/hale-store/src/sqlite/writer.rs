@@ -39,7 +39,8 @@ type Answer = Result<Vec<OpResult>, Error>;
 
 pub(super) enum Command {
     Apply { batch: Vec<Op>, reply: oneshot::Sender<Answer> },
-    Prune { before: Timestamp, runs_max: u64, reply: Sender<Result<Vec<prune::Gone>, Error>> },
+    Prune { wanted: prune::Wanted, reply: Sender<Result<prune::Chunk, Error>> },
+    Expire { names: Vec<(i64, String)>, reply: Sender<Result<(), Error>> },
     Shrink { reply: Sender<Result<i64, Error>> },
 }
 
@@ -142,9 +143,13 @@ impl Writer {
                 self.commit(group);
                 return behind;
             }
-            Command::Prune { before, runs_max, reply } => {
-                let gone = self.prune(before, runs_max);
-                let _ = reply.send(gone);
+            Command::Prune { wanted, reply } => {
+                let pruned = self.prune(&wanted);
+                let _ = reply.send(pruned);
+            }
+            Command::Expire { names, reply } => {
+                let expired = self.expire(&names);
+                let _ = reply.send(expired);
             }
             Command::Shrink { reply } => {
                 let shrunk = self.shrink();
@@ -341,12 +346,23 @@ impl Writer {
         );
     }
 
-    fn prune(&mut self, before: Timestamp, runs_max: u64) -> Result<Vec<prune::Gone>, Error> {
+    fn expire(&mut self, names: &[(i64, String)]) -> Result<(), Error> {
+        if self.broken {
+            return Err(Error::SyncFailed);
+        }
+        let expired = prune::expire(&mut self.conn, names);
+        if let Err(error) = &expired {
+            self.check_sync(error);
+        }
+        expired
+    }
+
+    fn prune(&mut self, wanted: &prune::Wanted) -> Result<prune::Chunk, Error> {
         if self.broken {
             return Err(Error::SyncFailed);
         }
         self.counters.clear();
-        let pruned = prune::chunk(&mut self.conn, &mut self.counters, before, runs_max);
+        let pruned = prune::chunk(&mut self.conn, &mut self.counters, wanted);
         if let Err(error) = &pruned {
             self.check_sync(error);
         }

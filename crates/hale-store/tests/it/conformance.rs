@@ -40,6 +40,9 @@ every_store! {
     a_pack_version_is_forgotten_only_when_nothing_needs_it;
     settings_keys_workers_and_audit_read_back;
     pruning_forgets_old_ended_runs_only;
+    what_a_person_or_a_parent_waits_for_is_not_pruned;
+    artifacts_are_listed_page_by_page;
+    contents_past_their_retention_go_and_their_names_stay;
     a_delayed_run_waits_for_its_time_then_for_its_turn;
     a_ripened_run_is_cancelled_out_of_its_line;
     named_queues_are_claimed_apart;
@@ -542,6 +545,10 @@ fn pruning_forgets_old_ended_runs_only(subject: &Subject) {
             .collect(),
     );
     let before = Timestamp(START.0 + 900);
+    // Until somebody has decided about it, a dead letter keeps its run.
+    let (run, resolution) = (lives[3].run.id, Some("discarded".to_owned()));
+    let resolved = Op::DeadResolve { run, resolution, by: "local".to_owned(), at: before };
+    assert_eq!((store.freeable(before).unwrap().runs, one(store, resolved)), (1, OpResult::Done));
     assert_eq!(store.freeable(before).unwrap().runs, 2);
     assert_eq!(store.prune(before, 1).unwrap().runs, 1);
     assert_eq!(store.run(lives[0].run.id).unwrap(), None);
@@ -555,6 +562,100 @@ fn pruning_forgets_old_ended_runs_only(subject: &Subject) {
     let again = wish(5).accepted();
     let result = one(store, again.insert_promised(&lives[0].run.id.to_string(), 1, Timestamp(i64::MAX)));
     assert_eq!(result, OpResult::Done);
+}
+
+fn what_a_person_or_a_parent_waits_for_is_not_pruned(subject: &Subject) {
+    let store = &*subject.store;
+    let dead = wish(1).accepted().leased().failed();
+    let parent = wish(2).accepted().leased();
+    let above = Parent::new(parent.run.id, 0, 1);
+    let child = Wish { parent: Some(above), ..wish(3) }.accepted().leased().completed();
+    let plain = wish(4).accepted().leased().completed();
+    for life in [&dead, &parent, &child, &plain] {
+        apply(store, vec![life.insert()]);
+    }
+    // A run that is inserted at its end has died there: its letter waits.
+    assert_eq!(store.dead(&DeadFilter::default(), 10).unwrap().len(), 1);
+    let before = Timestamp(START.0 + 900);
+    assert_eq!(store.freeable(before).unwrap().runs, 1);
+    assert_eq!(store.prune(before, 10).unwrap().runs, 1);
+    assert!(store.run(dead.run.id).unwrap().is_some() && store.run(child.run.id).unwrap().is_some());
+    let resolved = Op::DeadResolve {
+        run: dead.run.id,
+        resolution: Some("discarded".to_owned()),
+        by: "local".to_owned(),
+        at: before,
+    };
+    assert_eq!(one(store, resolved), OpResult::Done);
+    assert_eq!(store.prune(before, 10).unwrap().runs, 1);
+    assert_eq!(store.run(dead.run.id).unwrap(), None);
+    assert!(store.run(child.run.id).unwrap().is_some());
+}
+
+fn made(subject: &Subject, n: u64, names: &[(&str, &str)]) -> Life {
+    let artifact = |(name, content): &(&str, &str)| Artifact {
+        name: (*name).to_owned(),
+        hash: subject.blobs.put(content.as_bytes()).unwrap().to_string(),
+        bytes: content.len() as u64,
+        media_type: "text/plain".to_owned(),
+    };
+    let artifacts = names.iter().map(artifact).collect();
+    let life = wish(n)
+        .accepted()
+        .leased()
+        .then(Event::Completing { artifacts })
+        .then(Event::Completed { output: serde_json::json!(n) });
+    apply(&*subject.store, vec![life.insert()]);
+    life
+}
+
+fn artifacts_are_listed_page_by_page(subject: &Subject) {
+    let store = &*subject.store;
+    let lives = [
+        made(subject, 1, &[("a.txt", "one"), ("b.txt", "two two")]),
+        made(subject, 2, &[("report.md", "three")]),
+        made(subject, 3, &[("a.txt", "one")]),
+    ];
+    let all = |filter: &str, limit: u32| {
+        let filter = hale_core::filter::artifacts::parse(filter, Timestamp(START.0 + 1000)).unwrap();
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.artifacts(&filter, after.as_ref(), limit).unwrap();
+            assert!(page.rows.len() <= limit as usize);
+            found.extend(page.rows.into_iter().map(|row| (row.run, row.artifact.name)));
+            after = page.next;
+            if after.is_none() {
+                return found;
+            }
+        }
+    };
+    let named = |n: usize, name: &str| (lives[n].run.id, name.to_owned());
+    let every = [named(2, "a.txt"), named(1, "report.md"), named(0, "b.txt"), named(0, "a.txt")];
+    for limit in [1, 2, 3, 10] {
+        assert_eq!(all("", limit), every, "pages of {limit}");
+    }
+    assert_eq!(all("REPORT", 10), [named(1, "report.md")]);
+    assert_eq!(all("size:>5", 10), [named(1, "report.md"), named(0, "b.txt")]);
+    assert_eq!(all(&format!("run:{}", lives[0].run.id), 1), every[2..]);
+    assert_eq!(all("pack:other", 10), []);
+    assert_eq!(all("since:998ms", 10), every[..2]);
+}
+
+fn contents_past_their_retention_go_and_their_names_stay(subject: &Subject) {
+    let (store, blobs) = (&*subject.store, &*subject.blobs);
+    let old = made(subject, 1, &[("mine", "mine"), ("shared", "shared")]);
+    made(subject, 1000, &[("shared", "shared")]);
+    let before = Timestamp(START.0 + 900);
+    let due = store.expirable(before).unwrap();
+    assert_eq!((due.artifacts, due.artifact_bytes), (2, 10));
+    assert_eq!(store.expire(before, 10).unwrap().artifacts, 2);
+    assert_eq!(store.expirable(before).unwrap().artifacts, 0);
+    let filter = hale_core::filter::artifacts::Filter { run: Some(old.run.id), ..Default::default() };
+    let rows = store.artifacts(&filter, None, 10).unwrap().rows;
+    assert!(rows.len() == 2 && rows.iter().all(|row| row.expired), "{rows:?}");
+    assert_eq!(store.run(old.run.id).unwrap().unwrap().artifacts.len(), 2);
+    // Named by another run still.
+    assert_eq!(blobs.get(Hash::of(b"shared")).unwrap(), b"shared");
 }
 
 fn a_blob_reads_back_by_its_hash(subject: &Subject) {

@@ -6,6 +6,7 @@ mod backup;
 mod blobs;
 mod bulk;
 mod conformance;
+mod depot;
 mod disk_full;
 mod folder;
 mod power_cut;

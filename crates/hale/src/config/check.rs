@@ -87,6 +87,16 @@ pub fn check(settings: &Settings, values: &Values) -> Vec<Problem> {
             ));
         }
     }
+    if let Some(folder) = &settings.artifacts_secondary {
+        let data =
+            settings.data.as_deref().map(|data| data.canonicalize().unwrap_or_else(|_| data.to_owned()));
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+        if !folder.is_absolute() || data.is_some_and(|data| data == folder) {
+            let message = format!("artifacts.secondary: {} is no second folder", folder.display());
+            let hint = "write an absolute folder apart from the data folder, for example /mnt/backup/hale";
+            found.push(problem(values, "artifacts.secondary", message, hint));
+        }
+    }
     for host in &settings.access_hosts {
         if host.contains('/') || host.contains(char::is_whitespace) {
             let message = format!("access.hosts: {host:?} is not a host name");

@@ -26,7 +26,7 @@ const fn guide(name: &'static str, key: &'static str, own: &'static str) -> Vari
 }
 
 /// Variables that set keys; of two that set the same key the first wins.
-pub static SETTING: [Variable; 28] = [
+pub static SETTING: [Variable; 31] = [
     own("HALE_LISTEN", "listen"),
     own("HALE_DATA", "data"),
     own("HALE_PACKS", "packs"),
@@ -55,6 +55,9 @@ pub static SETTING: [Variable; 28] = [
     own("HALE_CHAOS_ALLOW", "chaos.allow"),
     own("HALE_RETENTION_RUNS", "retention.runs"),
     own("HALE_RETENTION_MAX", "retention.max"),
+    own("HALE_RETENTION_ARTIFACTS", "retention.artifacts"),
+    own("HALE_RETENTION_LOGS", "retention.logs"),
+    own("HALE_ARTIFACTS_SECONDARY", "artifacts.secondary"),
 ];
 
 /// Variables that are read for something other than a key, with what for.

@@ -122,10 +122,17 @@ settings! {
     access_hosts: Vec<String> = "access.hosts", Start;
     /// Where faults may be injected: `loopback` listeners only, `always`, or `never`.
     chaos_allow: ChaosAllow = "chaos.allow", Start;
+    /// Absolute folder of a second artifact store, to fail over to; one server's alone. Another disk than the data
+    /// folder's is the point of it.
+    artifacts_secondary: Option<PathBuf> = "artifacts.secondary", Start;
     /// Ended runs are kept this long.
     retention_runs: Millis = "retention.runs", Start;
     /// Largest size of ended runs with their journal and artifacts; the oldest go first.
     retention_max: Size = "retention.max", Start;
+    /// Contents of the artifacts of ended runs, and files that were put, are kept this long.
+    retention_artifacts: Millis = "retention.artifacts", Start;
+    /// Log files that are turned over are kept this long.
+    retention_logs: Millis = "retention.logs", Start;
 }
 
 fn take<T: Setting>(values: &mut dyn Lookup, key: &'static str) -> Option<T> {

@@ -5,8 +5,8 @@
 use super::openapi::{self, Shown};
 pub use super::route::{Door, Param, Route, Verb};
 use super::{
-    approvals, arms, backtests, bulk, capabilities, chaos, config, dlq, doctor, events, health, keys,
-    operations, packs, queues, runs, schedules, stats, status, tasks, workers,
+    approvals, arms, artifacts, backtests, bulk, capabilities, chaos, config, dlq, doctor, events, health,
+    keys, operations, packs, queues, runs, schedules, stats, status, tasks, workers,
 };
 use crate::wire;
 use crate::wire::queues as wire_queues;
@@ -43,6 +43,8 @@ const IDEMPOTENCY: Param = header(
 );
 const AFTER: Param = query("after", "`next` of the page before.");
 const FILTER: Param = query("filter", "Which runs: `status:failed since:1h pack:hello some text`.");
+const ARTIFACTS: Param =
+    query("filter", "Which artifacts: `run:RUN pack:hello since:1d size:>1MiB part of the name`.");
 const LETTERS: Param = query("filter", "Which letters: `cause:llm.rate_limited pack:hello since:1h`.");
 const LAST_EVENT: Param =
     header("Last-Event-ID", "The id of the last event that was seen; the stream goes on after it.");
@@ -398,6 +400,22 @@ pub static TABLE: &[Route] = &[
         .gives(200, json!(wire::Status))
         .also(&[503]),
     route!(Post "/api/v1/shutdown" "shutdown" "Drain and end the server" status::shutdown).gives(202, Shown::Object),
+    route!(Get "/api/v1/artifacts" "artifacts.list" "Artifacts across runs, those of the newest run first" artifacts::list)
+        .params(&[ARTIFACTS, query("kind", "`input`: what was put; otherwise what runs made."), query("verify", "`true`: read each content and say what is wrong with it."), LIMIT, AFTER])
+        .gives(200, json!(wire::Page<wire::artifacts::ArtifactView>)).also(&[422]),
+    route!(Put "/api/v1/artifacts" "artifacts.put" "Keep a content that inputs of runs may name" artifacts::put)
+        .params(&[query("name", "Its name."), query("media_type", "Such as text/csv.")]).takes(Shown::Bytes)
+        .gives(200, json!(wire::artifacts::PutView)).also(&[422, 429, 503]),
+    route!(Get "/api/v1/artifacts/{hash}" "artifacts.get" "The bytes of a content, verified" artifacts::get)
+        .gives(200, Shown::Bytes).also(&[404, 503]),
+    route!(Post "/api/v1/artifacts/failover" "artifacts.failover" "Let new artifacts go to the other store" artifacts::failover)
+        .takes(json!(wire::artifacts::FailoverRequest)).gives(200, json!(wire::artifacts::FailoverView)).also(&[404, 409, 422, 503]),
+    route!(Post "/api/v1/artifacts/retry" "artifacts.retry" "Store at once what could not be stored" artifacts::retry)
+        .takes(json!(wire::artifacts::RetryArtifacts)).gives(200, json!(wire::artifacts::RetriedView)).also(&[422]),
+    route!(Post "/api/v1/prune" "prune" "Forget what is past its retention, or tell what would go" artifacts::prune)
+        .takes(json!(wire::artifacts::PruneRequest)).gives(200, json!(wire::artifacts::PruneView)).also(&[422, 503]),
+    route!(Get "/health/artifacts" "health.artifacts" "The artifact stores, probed now: written, read, removed" artifacts::health)
+        .open().gives(200, json!(wire::Health)).also(&[503]),
     route!(Get "/health" "health" "Health derived from probes; 503 when unhealthy" health::health)
         .open()
         .gives(200, json!(wire::Health))

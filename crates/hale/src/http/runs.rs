@@ -265,21 +265,26 @@ pub(super) async fn content(app: &App, run: RunId, name: &str) -> Result<Respons
         let refusal = Refusal::new(Code::E010, "artifact.not_found", message).run(run.to_string());
         return Err(refusal.fix(format!("hale runs artifacts {run}")));
     };
-    let bytes = of(run, app.engine.artifact(&artifact.hash).await)?;
-    let mut response = Response::new(Body::from(bytes));
+    let content = of(run, app.engine.artifact(&artifact.hash).await)?;
+    Ok(bytes(content, &artifact.media_type, &artifact.hash))
+}
+
+/// Verified bytes that no browser shows as a page.
+pub(super) fn bytes(content: Vec<u8>, media_type: &str, hash: &str) -> Response {
+    let mut response = Response::new(Body::from(content));
     let headers = response.headers_mut();
     let text = |text: &str| HeaderValue::from_str(text).ok();
-    let kind = text(&artifact.media_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let kind = text(media_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
     headers.insert(CONTENT_TYPE, kind);
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     headers.insert("content-security-policy", HeaderValue::from_static("sandbox; default-src 'none'"));
     headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     // The name is the content's hash, so the bytes can never change.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
-    if let Some(etag) = text(&format!("\"{}\"", artifact.hash)) {
+    if let Some(etag) = text(&format!("\"{hash}\"")) {
         headers.insert(ETAG, etag);
     }
-    Ok(response)
+    response
 }
 
 /// `POST /api/v1/runs/{id}/cancel`.

@@ -8,12 +8,13 @@ use hale::keys::{self, ServerKey};
 use hale::wire::Problem;
 use hale_core::meter::Meters;
 use hale_core::time::{Millis, Timestamp};
+use hale_engine::facade::prune::Retention;
 use hale_engine::recorder::Recorder;
 use hale_engine::{Caller, Clock, Config, Engine, Parts};
 use hale_gateway::Gateway;
 use hale_gateway::secret::Secrets;
 use hale_lab::chaos::{Lab, SimAt};
-use hale_store::{KeyRow, Memory};
+use hale_store::{Blobs, KeyRow, Memory, Store};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -47,6 +48,10 @@ pub struct Plan {
     /// No embedded worker: runs stay PENDING.
     pub idle: bool,
     pub lab: bool,
+    /// Another store than the one in memory, with its artifacts.
+    pub kept: Option<(Arc<dyn Store>, Arc<dyn Blobs>)>,
+    /// Another time to keep everything than a day.
+    pub keep: Option<Retention>,
 }
 
 impl House {
@@ -56,7 +61,8 @@ impl House {
 
     pub async fn of(plan: Plan) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let engine = engine(&dir, if plan.idle { 0 } else { 2 }).await;
+        let slots = if plan.idle { 0 } else { 2 };
+        let engine = engine(&dir, slots, (plan.kept, plan.keep)).await;
         engine.deploy("echo.md", ECHO.as_bytes(), hale_engine::DryRun::No, &Caller::engine()).await.unwrap();
         let server_key = ServerKey::load(dir.path()).unwrap();
         let mut key = None;
@@ -127,13 +133,17 @@ impl House {
     }
 }
 
-async fn engine(dir: &TempDir, slots: u32) -> Engine {
+type Kept = Option<(Arc<dyn Store>, Arc<dyn Blobs>)>;
+
+async fn engine(dir: &TempDir, slots: u32, (kept, keep): (Kept, Option<Retention>)) -> Engine {
     let clock = Clock::start();
-    let store = Memory::default();
+    let memory = Memory::default();
+    let blobs = memory.blobs();
+    let (store, blobs) = kept.unwrap_or_else(|| (Arc::new(memory), blobs));
     let secrets = Secrets::new(Arc::new(|_| None), dir.path().join("secrets"));
     let parts = Parts {
-        blobs: store.blobs(),
-        store: Arc::new(store),
+        blobs,
+        store,
         gateway: Arc::new(Gateway::new(secrets, Arc::new(move || clock.now()))),
         meters: Arc::new(Meters::default()),
         recorder: Recorder::open(dir.path()).unwrap(),
@@ -141,6 +151,7 @@ async fn engine(dir: &TempDir, slots: u32) -> Engine {
     let config = Config {
         embedded_slots: slots,
         spare_models: Vec::new(),
+        keep: keep.unwrap_or_else(Retention::a_day),
         ..Config::small(dir.path().to_owned(), clock)
     };
     Engine::start(config, parts).await.unwrap()

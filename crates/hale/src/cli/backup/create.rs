@@ -5,6 +5,8 @@ use crate::cli::ctx::Ctx;
 use crate::exit::{Error, Exit};
 use crate::render::when;
 use hale_store::Sqlite;
+use hale_store::backup::Progress;
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Write a consistent copy of the data folder while the server works on
@@ -12,7 +14,10 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   hale backup create /var/backups/hale/$(date +%F)
-  hale backup create ./copy --data ./data")]
+  hale backup create ./copy --data ./data
+  hale backup create ./copy --json
+
+Works with the server up or down. What lies in the second artifact store or in the spool is in the backup as well.")]
 pub struct Args {
     /// A new or empty folder
     dest: PathBuf,
@@ -20,7 +25,22 @@ pub struct Args {
 
 pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let dest = ctx.cwd.join(&args.dest);
-    let manifest = Sqlite::open_readonly_copy(&data(ctx)?).and_then(|store| store.backup(&dest))?;
+    let draws = ctx.screen.terminals().err && ctx.screen.format().is_human() && !ctx.screen.is_quiet();
+    let line = |text: &str| {
+        let mut err = std::io::stderr();
+        let _ = write!(err, "\r\x1b[2K{text}").and_then(|()| err.flush());
+    };
+    let watch = |told: Progress| {
+        if draws {
+            line(&format!("{} of {} {}", told.done, told.of, told.what));
+        }
+    };
+    let manifest =
+        Sqlite::open_readonly_copy(&data(ctx)?).and_then(|store| store.backup_watched(&dest, &watch));
+    if draws {
+        line("");
+    }
+    let manifest = manifest?;
     let shown = args.dest.display().to_string();
     let bytes = manifest.db_bytes + manifest.blobs.iter().map(|(_, bytes)| bytes).sum::<u64>();
     let (runs, artifacts) = (manifest.runs, manifest.blobs.len());

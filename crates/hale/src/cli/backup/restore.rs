@@ -11,7 +11,10 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   hale backup restore /var/backups/hale/2026-11-22 --data ./new
-  hale backup restore /var/backups/hale/2026-11-22 --set-aside      keeps what is there in a folder beside it")]
+  hale backup restore /var/backups/hale/2026-11-22 --set-aside      keeps what is there in a folder beside it
+  hale backup restore ./copy --data ./new --json
+
+The backup is verified first. A folder that a server holds is refused; nothing changes before all is copied.")]
 pub struct Args {
     /// The backup's folder
     folder: PathBuf,
@@ -23,7 +26,15 @@ pub struct Args {
 pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let data = data(ctx)?;
     let existing = if args.set_aside { Existing::SetAside } else { Existing::Refuse };
-    let restored = backup::restore(&ctx.cwd.join(&args.folder), &data, existing)?;
+    let restored = backup::restore(&ctx.cwd.join(&args.folder), &data, existing).map_err(|error| {
+        let again = format!("hale backup restore {} --set-aside", args.folder.display());
+        match &error {
+            hale_store::Error::NotEmpty { .. } => {
+                Error::from(error).hint(format!("keep what is there in a folder beside it: {again}"))
+            }
+            _ => Error::from(error),
+        }
+    })?;
     let (shown, runs) = (data.display().to_string(), restored.runs);
     let aside = restored.aside.map(|aside| aside.display().to_string());
     let done =

@@ -11,7 +11,10 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   hale backup verify /var/backups/hale/2026-11-22
-  hale backup verify                            the data folder itself, with its server up or down")]
+  hale backup verify                            the data folder itself, with its server up or down
+  hale backup verify ./copy -o json | jq .problems
+
+Exit code 0 when all is well, 1 when anything is not.")]
 pub struct Args {
     /// The folder [default: the data folder]
     folder: Option<PathBuf>,

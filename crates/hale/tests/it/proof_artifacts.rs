@@ -1,0 +1,89 @@
+//! An artifact store that breaks under a server that is killed: what was answered is there afterwards, whole.
+//!
+//! The store breaks as real ones do: its folder is there and takes nothing.
+
+use crate::world::{World, until};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where new contents are written first is a file, so nothing new can be written; what is there is read on.
+fn break_place(place: &Path) {
+    std::fs::remove_dir_all(place.join("tmp")).unwrap_or_default();
+    std::fs::create_dir_all(place).unwrap();
+    std::fs::write(place.join("tmp"), b"no folder").unwrap();
+}
+
+fn mend_place(place: &Path) {
+    std::fs::remove_file(place.join("tmp")).unwrap();
+    std::fs::create_dir(place.join("tmp")).unwrap();
+}
+
+fn start(world: &World, letter: &str) -> String {
+    let body = json!({"pack": "echo", "input": {"text": letter.repeat(100_000)}, "timeout": "60s"});
+    let answer = world.http().post("/api/v1/runs", &body).unwrap();
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+fn comes_to(world: &World, run: &str, state: &str) {
+    let path = format!("/api/v1/runs/{run}");
+    until(state, PATIENCE, || (world.http().get(&path).ok()?.json()["state"] == state).then_some(()));
+}
+
+fn output(world: &World, run: &str) -> Value {
+    let answer = world.http().get(&format!("/api/v1/runs/{run}/artifacts/output.json")).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.json()
+}
+
+// covers: AO-160
+#[test]
+fn an_output_in_the_spool_outlives_kill_9_and_goes_into_the_store_that_works_again() {
+    let mut world = World::new();
+    world.up();
+    let blobs = world.data.join("blobs");
+    break_place(&blobs);
+    let run = start(&world, "s");
+    comes_to(&world, &run, "COMPLETED");
+    assert_eq!(output(&world, &run)["text"], "s".repeat(100_000));
+    let spooled = || count(&world.data.join("spool"));
+    assert_eq!((spooled(), count(&blobs)), (1, 1), "the fault did not take effect");
+    let mended = || mend_place(&blobs);
+    let data = world.data.clone();
+    world.kill_server();
+    mended();
+    world.up();
+    until("the spool is empty", PATIENCE, || (count(&data.join("spool")) == 0).then_some(()));
+    assert_eq!(output(&world, &run)["text"], "s".repeat(100_000));
+    assert_eq!(count(&data.join("blobs")), 1);
+}
+
+// covers: AO-160
+#[test]
+fn a_run_whose_output_nothing_takes_is_completing_over_kill_9_and_completes_when_it_can() {
+    let mut world = World::new();
+    world.up();
+    let (blobs, spool) = (world.data.join("blobs"), world.data.join("spool"));
+    break_place(&blobs);
+    std::fs::write(&spool, b"no folder").unwrap();
+    let run = start(&world, "c");
+    comes_to(&world, &run, "COMPLETING");
+    world.kill_server();
+    mend_place(&blobs);
+    // Only the store is mended: the spool is not needed for it.
+    world.up();
+    comes_to(&world, &run, "COMPLETED");
+    assert_eq!(output(&world, &run)["text"], "c".repeat(100_000));
+    let history = world.http().get(&format!("/api/v1/runs/{run}/history")).unwrap().text;
+    assert_eq!(history.matches("\"step_ended\"").count(), 1, "a finished step was repeated: {history}");
+    assert!(history.contains("\"lease_lost\"") && history.contains("\"completed\""), "{history}");
+}
+
+/// Files below a folder, whatever their depth.
+fn count(dir: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    entries.flatten().map(|entry| if entry.path().is_dir() { count(&entry.path()) } else { 1 }).sum()
+}
