@@ -24,4 +24,5 @@ pub mod queue;
 pub mod retry;
 pub mod routing;
 pub mod run;
+pub mod supervise;
 pub mod time;

@@ -31,8 +31,10 @@ pub mod remedy;
 mod resync;
 pub mod schedules;
 pub mod settings;
+pub mod supervisor;
 pub mod tasks;
 mod timers;
+mod tokens;
 pub mod worker;
 
 pub use clock::Clock;

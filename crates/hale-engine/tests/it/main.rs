@@ -19,6 +19,7 @@ mod letters;
 mod logs;
 mod modes;
 mod packs;
+mod processes;
 mod queues;
 mod quarantine;
 mod recovery;
