@@ -48,6 +48,13 @@ const PROOFS: &[Proof] = &[
         size: Size { option: "--seeds", variable: "HALE_PROVE_SEEDS", default: 50_000 },
     },
     Proof {
+        name: "worker-kills",
+        about: "worker processes killed together while they hold many leases",
+        krate: "hale",
+        filter: "proof_workers::workers_killed_together",
+        size: Size { option: "--leases", variable: "HALE_PROVE_LEASES", default: 10_000 },
+    },
+    Proof {
         name: "job-kills",
         about: "jobs, their supervisors and their owners killed at any moment: no process is left",
         krate: "hale-sandbox",

@@ -25,4 +25,5 @@ pub mod queue;
 pub mod retry;
 pub mod routing;
 pub mod run;
+pub mod supervise;
 pub mod time;

@@ -25,6 +25,25 @@ pub const INBOX_WAIT: Millis = Millis::seconds(5);
 pub const WORKER_CONCURRENCY: u32 = 5;
 /// The most slots one worker may have; beyond it the two-digit-core machine is the bottleneck anyway.
 pub const WORKER_CONCURRENCY_MAX: u32 = 1024;
+/// Worker processes that one server may keep; each is a process of some ten megabytes, and more belong on machines of
+/// their own.
+pub const WORKER_PROCESSES_MAX: u32 = 64;
+/// The first wait before an ended worker process is started again; it doubles from end to end.
+pub const RESTART_MIN: Millis = Millis::seconds(1);
+/// The longest wait before a restart: a cause that went away is noticed within a minute.
+pub const RESTART_MAX: Millis = Millis::seconds(60);
+/// Ends within [`BREAKER_WINDOW`] that open the breaker of a seat: by then it is a loop and not bad luck.
+pub const BREAKER_ENDS: usize = 5;
+/// The span that the breaker looks at; a process that lived longer begins the waits anew.
+pub const BREAKER_WINDOW: Millis = Millis::seconds(300);
+/// Ended workers that are remembered: weeks of deploys.
+pub const ENDED_WORKERS_KEPT: usize = 1000;
+/// Between two notes of when workers were last heard of; all of them go into one commit. Leases do not rest on it.
+pub const SEEN_STORED: Millis = LEASE;
+/// The longest time between two heartbeats of a worker process; two that are lost leave the lease standing.
+pub const BEAT_MAX: Millis = Millis::seconds(4);
+/// The shortest one: beats of many workers spread over the difference.
+pub const BEAT_MIN: Millis = Millis::seconds(3);
 /// Model calls that a worker process tells in one request; the rest goes with the next, some seconds later.
 pub const WORKER_CALLS: usize = 256;
 /// Bytes of a name (model, provider, cause) in what a worker tells of its calls: longer ones are not kept.

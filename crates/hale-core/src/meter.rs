@@ -74,6 +74,7 @@ meters! {
     steps_stored: Count Counter "hale_steps_total" "Steps whose result is in the journal.";
     writes_fenced: Count Counter "hale_writes_fenced_total" "Writes refused because their lease was stale (E009).";
     leases_expired: Count Counter "hale_leases_expired_total" "Leases that ran out or were fenced.";
+    worker_restarts: Count Counter "hale_worker_restarts_total" "Worker processes started again after an end that nobody ordered.";
     pack_looks: Count Counter "hale_pack_looks_total" "Looks into the watched folder of packs.";
     loop_turns: Count Counter "hale_loop_turns_total" "Turns of the engine's loop: inputs, commits and moments that were due.";
     store_commits: Count Counter "hale_store_commits_total" "Commits of the store.";

@@ -181,6 +181,12 @@ operations! {
         "started the worker {target}", "Start a worker";
     WorkerDrain "worker.drain" R2 NO_RUN, By(WorkerStart),
         "drained the worker {target}", "Let a worker finish what it has and take nothing new";
+    WorkerRestart "worker.restart" R2 NO_RUN, Never,
+        "restarted the worker {target}", "End a supervised worker process in order and start it again";
+    WorkerScale "worker.scale" R2 NO_RUN, Words("take it back: hale operations undo OPERATION"),
+        "set the number of worker processes, {target}", "Set how many worker processes the server keeps";
+    WorkerLimits "worker.limits" R2 NO_RUN, Words("take it back: hale operations undo OPERATION"),
+        "limited the worker, {target}", "Set how many runs a worker executes at a time";
     QueuesPause "queues.drain" R2 NO_RUN, By(QueuesResume),
         "drained the queue {target}", "Give no run of a queue to workers; it goes on taking runs";
     QueuesResume "queues.resume" R1 NO_RUN, By(QueuesPause),

@@ -190,6 +190,7 @@ impl Desk {
             manifest,
             retries_max: self.config.retries_max,
             tool_limits: self.settings.tool_limits(),
+            token: Arc::default(),
         };
         if let Some(state) = self.workers.get(&worker) {
             state.send(Order::Run(Box::new(assignment)));

@@ -5,13 +5,14 @@
 
 use crate::desk::{Act, Active, Desk, WorkerState};
 use crate::input::{Hello, Reply};
+use crate::settings::slots_key;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::limits;
 use hale_core::run::{Event, Run};
 use hale_core::time::Timestamp;
-use hale_store::{Op, WorkerRow};
+use hale_store::{Op, WorkerKind, WorkerRow};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -34,15 +35,20 @@ impl Desk {
             seen_at: now,
             draining,
             ended: None,
+            exit: None,
         };
+        let row =
+            WorkerRow { slots: self.settings.slots((hello.id, hello.kind, hello.seat), hello.slots), ..row };
         // What is claimed for it and not stored yet is in the count of before, and in no run yet.
         let busy = match self.workers.get(&hello.id) {
             Some(known) => known.busy,
             None => self.active.values().filter(|active| holds(active, hello.id)).count() as u32,
         };
         let state = WorkerState {
+            slots: row.slots,
             row: row.clone(),
-            slots: hello.slots.min(limits::WORKER_CONCURRENCY_MAX),
+            asked: hello.slots,
+            seat: hello.seat,
             busy,
             until: now + limits::LEASE,
             draining,
@@ -82,13 +88,63 @@ impl Desk {
         };
         worker.until = now + limits::LEASE;
         worker.row.seen_at = now;
-        if now.since(worker.stored_at) >= limits::LEASE_RENEW {
-            worker.stored_at = now;
-            let row = worker.row.clone();
-            self.push(Op::Worker(row), Act::Silent);
-        }
         let _ = reply.send(true);
         self.unknown_to_worker(id, held, now);
+    }
+
+    /// Stores when workers were last heard of: for whoever reads the store after a crash, so all of them now and then in
+    /// one commit. Leases do not rest on it.
+    pub(crate) fn note_seen(&mut self, now: Timestamp) {
+        if now.since(self.seen_stored_at) < limits::SEEN_STORED {
+            return;
+        }
+        self.seen_stored_at = now;
+        let heard = |worker: &&mut WorkerState| {
+            worker.row.kind == WorkerKind::Process && worker.row.seen_at > worker.stored_at
+        };
+        let mut rows = Vec::new();
+        for worker in self.workers.values_mut().filter(heard) {
+            worker.stored_at = worker.row.seen_at;
+            rows.push(worker.row.clone());
+        }
+        for row in rows {
+            self.push(Op::Worker(row), Act::Silent);
+        }
+    }
+
+    /// Operators changed how many runs a worker executes: those in hand go on.
+    pub(crate) fn resize_workers(&mut self) {
+        let mut rows = Vec::new();
+        for (id, worker) in &mut self.workers {
+            let slots = self.settings.slots((*id, worker.row.kind, worker.seat), worker.asked);
+            if slots != worker.slots {
+                tracing::info!(event = "worker_resized", worker = %id, slots, "worker has {slots} slots from now on");
+                worker.slots = slots;
+                worker.row.slots = slots;
+                rows.push(worker.row.clone());
+            }
+        }
+        for row in rows {
+            self.push(Op::Worker(row), Act::Silent);
+        }
+    }
+
+    /// The process of a worker has ended, and whoever kept it saw how.
+    pub(crate) fn process_ended(&mut self, row: WorkerRow, reply: Reply<()>, now: Timestamp) {
+        let why = row.ended.clone().unwrap_or_default();
+        let row = match self.workers.remove(&row.id) {
+            Some(worker) => {
+                let held = self.held_by(row.id);
+                self.blame(&worker.row, (&held, &why), now);
+                for run in held {
+                    self.lose(&run, &why, now);
+                }
+                self.forget_slots(&worker);
+                WorkerRow { exit: row.exit, ..ended(worker, &why, now) }
+            }
+            None => row,
+        };
+        self.push(Op::Worker(row), Act::Written { reply });
     }
 
     /// An order may be lost on its way: a lease that its worker does not know of after a while is taken back.
@@ -124,7 +180,17 @@ impl Desk {
         for run in held {
             self.lose(&run, why, now);
         }
+        self.forget_slots(&worker);
         self.push(Op::Worker(ended(worker, why, now)), Act::Silent);
+    }
+
+    /// What an operator set for this incarnation alone ends with it.
+    fn forget_slots(&mut self, worker: &WorkerState) {
+        let key = slots_key(worker.row.id, worker.row.kind, worker.seat);
+        if key.ends_with(&worker.row.id.to_string()) && self.settings.get(&key).is_some() {
+            self.settings.set(&key, None);
+            self.push(Op::Setting { key, value: None }, Act::Silent);
+        }
     }
 
     /// Orders that were still on their way to a worker that ends are given back in its name: no lease was lost.
@@ -137,6 +203,7 @@ impl Desk {
             let event = Event::Released { worker: id, epoch: run.epoch };
             self.move_by(&run, event, now);
         }
+        self.forget_slots(&worker);
         self.push(Op::Worker(ended(worker, "left", now)), Act::Written { reply });
     }
 

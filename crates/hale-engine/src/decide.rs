@@ -41,6 +41,7 @@ impl Desk {
             Input::Drain { worker, drain, reply } => self.drain_worker(worker, drain, reply),
             Input::Depart { worker, reply } => self.depart(worker, reply, now),
             Input::Leave { worker, why } => self.leave(worker, &why, now),
+            Input::ProcessEnded { row, reply } => self.process_ended(*row, reply, now),
             Input::Write { ops, reply } => self.write(ops, reply),
             Input::Approvals { reply } => {
                 let _ = reply.send(self.approvals());
@@ -278,6 +279,13 @@ impl Desk {
             draining: worker.draining,
             until: worker.until,
             queues: worker.queues.clone(),
+            seat: worker.seat,
+            progress_at: self
+                .active
+                .values()
+                .filter(|active| holds(active, *id))
+                .map(|active| active.run.progress_at)
+                .min(),
             runs: self
                 .active
                 .values()

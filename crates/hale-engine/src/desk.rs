@@ -39,6 +39,10 @@ pub(crate) struct Active {
 pub(crate) struct WorkerState {
     pub row: hale_store::WorkerRow,
     pub slots: u32,
+    /// The slots that it asked for; an operator may have set others.
+    pub asked: u32,
+    /// Its place among the processes that the server keeps.
+    pub seat: Option<u32>,
     pub busy: u32,
     /// The lease of all its runs ends here unless it is heard of before.
     pub until: Timestamp,
@@ -46,7 +50,7 @@ pub(crate) struct WorkerState {
     /// The queues that it takes from; empty means all.
     pub queues: Vec<Arc<str>>,
     pub orders: Orders,
-    /// When its row was stored last.
+    /// When it was last heard of, as its stored row says.
     pub stored_at: Timestamp,
 }
 
@@ -85,6 +89,10 @@ pub struct WorkerLook {
     /// The queues that it takes from; empty means all.
     pub queues: Vec<Arc<str>>,
     pub runs: Vec<RunId>,
+    /// When the run of it that has stood still for longest made progress.
+    pub progress_at: Option<Timestamp>,
+    /// Its place among the processes that the server keeps.
+    pub seat: Option<u32>,
 }
 
 /// What follows when an op of the batch is durable.
@@ -188,6 +196,8 @@ pub(crate) struct Desk {
     pub owed: BTreeMap<Line, u64>,
     /// When the queue was compared with the store last.
     pub checked_at: Timestamp,
+    /// When it was stored last which workers were heard of.
+    pub seen_stored_at: Timestamp,
 }
 
 impl Desk {

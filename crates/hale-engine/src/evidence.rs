@@ -15,6 +15,7 @@ use crate::facade::Engine;
 use crate::facade::runs::blocking;
 use crate::registry::modes::Folder;
 use crate::settings::Settings;
+use crate::supervisor::Stands;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::RunId;
@@ -75,6 +76,7 @@ impl Engine {
         let mut builder = Evidence::builder(subject, now).known("server.up", Value::Bool(true), "engine");
         builder = read_queues(builder, (&look, &counted), (self.settings(), now));
         builder = read_look(builder, look, now);
+        builder = self.read_processes(builder);
         builder = read_counts(builder, counted, now);
         builder = read_store(builder, space, now);
         builder = builder.known("disk.path", Value::Text(self.config().data.display().to_string()), "config");
@@ -106,6 +108,24 @@ impl Engine {
         let facts =
             RunFacts::of(&stored.run, (&records, doing, now)).with_pack((model, manifest), (current, raised));
         Ok((stored, facts))
+    }
+
+    /// The worker processes that this server keeps.
+    fn read_processes(&self, builder: Builder) -> Builder {
+        let processes = self.processes();
+        let seats = &processes.seats;
+        let int = |n: usize| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
+        let open = seats.iter().filter(|seat| matches!(seat.stands, Stands::Open { .. })).count();
+        let taken = seats.iter().filter(|seat| matches!(seat.stands, Stands::Taken { .. })).count();
+        let ends = seats.iter().map(|seat| seat.ends).sum();
+        let last = seats.iter().filter_map(|seat| seat.last.as_ref()).max_by_key(|ended| ended.at);
+        let last = last.map_or(String::new(), |ended| format!("seat {}: {}", ended.seat, ended.meaning.says));
+        builder
+            .known("workers.processes_wanted", Value::Int(i64::from(processes.wanted)), "settings")
+            .known("workers.processes_live", int(taken), "supervisor")
+            .known("workers.breakers_open", int(open), "supervisor")
+            .known("workers.ends_5m", int(ends), "supervisor")
+            .known("workers.last_end", Value::Text(last), "supervisor")
     }
 
     /// The walls around jobs, which a probe finds out once after the start.

@@ -1,7 +1,7 @@
 //! The engine's handle: what the doors may ask of it. Cheap to clone.
 //!
 //! Every call that changes something returns after its commit. Errors are [`Failure`]s with a code.
-//! Read next: [`runs`], [`queues`], [`letters`], [`bulk`], [`tasks`], [`arms`], [`packs`], [`workers`], [`operate`].
+//! Read next: [`runs`], [`queues`], [`letters`], [`bulk`], [`tasks`], [`arms`], [`packs`], [`workers`], [`processes`], [`operate`].
 
 pub mod approvals;
 pub mod arms;
@@ -12,6 +12,7 @@ pub mod letters;
 pub mod operate;
 pub mod packs;
 pub mod prune;
+pub mod processes;
 pub mod quarantine;
 pub mod queues;
 pub mod replay;
@@ -32,6 +33,8 @@ use crate::registry::Registry;
 use crate::settings::{Config, Settings};
 use crate::stores::Stores;
 use crate::stow::Stow;
+use crate::supervisor::Supervisor;
+use crate::tokens::Tokens;
 use crate::worker::jobs::{Jobs, Owner};
 use crate::worker::results::Keep;
 use crate::worker::{Link, Worker};
@@ -46,7 +49,7 @@ use hale_core::time::Timestamp;
 use hale_gateway::Gateway;
 use hale_store::{Blobs, KeyRow, Store, WorkerKind};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -73,6 +76,9 @@ pub(crate) struct Inner {
     pub jobs: Option<Arc<Jobs>>,
     pub arms: Arms,
     pub mailboxes: workers::Mailboxes,
+    pub tokens: Tokens,
+    /// Keeps the worker processes, once there is a door for them.
+    pub supervisor: OnceLock<Supervisor>,
     pub keys: ArcSwap<BTreeMap<KeyId, KeyRow>>,
     pub started_at: Timestamp,
     pub probes: Probes,
@@ -120,6 +126,8 @@ impl Engine {
             jobs,
             arms,
             mailboxes: workers::Mailboxes::default(),
+            tokens: Tokens::open(&config.data)?,
+            supervisor: OnceLock::new(),
             keys: ArcSwap::from_pointee(keys.into_iter().map(|key| (key.id, key)).collect()),
             probes: Probes::default(),
             bulk_wake: tokio::sync::Notify::new(),
@@ -244,6 +252,7 @@ impl Engine {
             pid: std::process::id(),
             slots,
             queues: Vec::new(),
+            seat: None,
         };
         self.ask(|reply| Input::Join { hello, orders, reply }).await?;
         let token = self.0.stop.child_token();
@@ -293,13 +302,18 @@ impl Engine {
         })
     }
 
-    /// Takes no more runs, lets work in progress end within [`limits::DRAIN`], then stops. What is left is leased
-    /// again by the next process.
-    pub async fn drain(&self) {
+    /// Takes no more runs and gives none to workers.
+    pub async fn close(&self) {
         let (reply, closed) = oneshot::channel();
         if self.send(Input::Close { reply }).await.is_ok() {
             let _ = closed.await;
         }
+    }
+
+    /// Takes no more runs, lets work in progress end within [`limits::DRAIN`], then stops. What is left is leased
+    /// again by the next process.
+    pub async fn drain(&self) {
+        self.close().await;
         let give_up = tokio::time::Instant::now() + limits::DRAIN.duration();
         while tokio::time::Instant::now() < give_up {
             match self.look().await {
@@ -364,6 +378,7 @@ fn desk(
         flows: Default::default(),
         owed: BTreeMap::new(),
         checked_at: config.clock.now(),
+        seen_stored_at: config.clock.now(),
     };
     let rows = store.workers().map_err(|error| error.failure())?;
     desk.remember_workers(rows);

@@ -9,6 +9,7 @@ use crate::desk::Look;
 use crate::facade::Engine;
 use crate::facade::runs::blocking;
 use crate::recorder::Recorder;
+use crate::supervisor::{SeatLook, Stands};
 use arc_swap::ArcSwap;
 use hale_core::failure::Failure;
 use hale_core::limits;
@@ -120,7 +121,7 @@ impl Engine {
         let look = self.look().await;
         let took = Millis::from(begun.elapsed());
         let mut components = vec![judge_loop(&look, took, now), self.probe_store(now).await];
-        components.push(judge_workers(&look, now));
+        components.push(self.judge_processes(judge_workers(&look, now)));
         components.push(self.probe_packs(now));
         self.0.probes.own.store(Arc::new(components));
         self.0.probes.told.send_replace(Some(now));
@@ -190,6 +191,20 @@ impl Engine {
             Err(failure) => (Status::Unhealthy, failure.to_string()),
         };
         Component { name: "store".to_owned(), status, detail, probed_at: now, hard: true }
+    }
+
+    /// A restart loop is told even while other workers do the work.
+    fn judge_processes(&self, workers: Component) -> Component {
+        let seats = self.processes().seats;
+        let open = |seat: &&SeatLook| matches!(seat.stands, Stands::Open { .. });
+        let Some(first) = seats.iter().find(open) else { return workers };
+        let (n, of) = (seats.iter().filter(open).count(), seats.len());
+        let says = first.last.as_ref().map_or("", |ended| ended.meaning.says.as_str());
+        let detail = format!(
+            "{}; restart loop in {n} of {of} seats, first seat {}: {says}; hale workers restart {}",
+            workers.detail, first.seat, first.seat
+        );
+        Component { status: workers.status.max(Status::Degraded), detail, ..workers }
     }
 
     fn probe_packs(&self, now: Timestamp) -> Component {

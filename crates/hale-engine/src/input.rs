@@ -9,7 +9,7 @@ use hale_core::id::{RunId, WorkerId};
 use hale_core::routing::Decision;
 use hale_core::run::{Event, Order, Run, Step, Trigger};
 use hale_core::time::Timestamp;
-use hale_store::{Idempotency, Op};
+use hale_store::{Idempotency, Op, WorkerRow};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -128,6 +128,9 @@ pub enum Refusal {
     /// The run is in a state that does not take the event.
     #[error("write refused: {why}")]
     Unfit { why: String },
+    /// Not by who holds the run: the token that came with the order was not there, or is another's.
+    #[error("write refused: it does not carry the token of run {run} (E005)")]
+    Untrusted { run: RunId },
     /// Not stored; try again while the lease lasts.
     #[error("write not stored: {why}")]
     Unavailable { why: String },
@@ -138,6 +141,7 @@ impl Refusal {
         let (code, cause) = match self {
             Refusal::Fenced { .. } => (Code::E009, "run.fenced"),
             Refusal::Unfit { .. } => (Code::E011, "run.conflict"),
+            Refusal::Untrusted { .. } => (Code::E005, "run.untrusted_write"),
             Refusal::Unavailable { .. } => (Code::E008, "store.unavailable"),
         };
         Failure::new(code, cause, "engine", self.to_string())
@@ -153,6 +157,9 @@ pub struct Append {
     /// The child that the last of the events waits for: stored with them, or not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spawn: Option<Box<Spawn>>,
+    /// Proves that the run was ordered of whoever writes; a worker in the server's own process needs none.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub token: Arc<str>,
 }
 
 /// A run of another pack, as a step of this one.
@@ -182,6 +189,9 @@ pub struct Hello {
     /// The queues that it takes from; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queues: Vec<Arc<str>>,
+    /// Its place among the processes that the server keeps; heard only from those that the server started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seat: Option<u32>,
 }
 
 fn process() -> hale_store::WorkerKind {
@@ -240,6 +250,8 @@ pub enum Input {
     Depart { worker: WorkerId, reply: Reply<()> },
     /// A worker is gone: its leases end at once.
     Leave { worker: WorkerId, why: String },
+    /// The process of a worker has ended; what it held is lost at once. The row may be that of one that never joined.
+    ProcessEnded { row: Box<WorkerRow>, reply: Reply<()> },
     /// Writes that touch no run: packs, settings, audit, keys.
     Write { ops: Vec<Op>, reply: Reply<()> },
     /// Who waits for a person?

@@ -33,8 +33,10 @@ pub mod schedules;
 pub mod settings;
 pub mod stores;
 pub mod stow;
+pub mod supervisor;
 pub mod tasks;
 mod timers;
+mod tokens;
 pub mod worker;
 
 pub use clock::Clock;

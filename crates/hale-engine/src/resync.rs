@@ -67,6 +67,8 @@ impl Desk {
             let (orders, _) = tokio::sync::mpsc::unbounded_channel();
             let state = WorkerState {
                 slots: row.slots,
+                asked: row.slots,
+                seat: None,
                 busy: 0,
                 until: now + limits::LEASE,
                 // No new work until it is heard of.

@@ -8,10 +8,12 @@ use crate::facade::prune::Retention;
 use crate::worker::jobs::JobsConfig;
 use arc_swap::ArcSwap;
 use hale_core::fault;
+use hale_core::id::WorkerId;
 use hale_core::limits;
 use hale_core::queue::{WEIGHTS, Weights};
 use hale_core::time::Millis;
 use hale_sandbox::Grant;
+use hale_store::WorkerKind;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,6 +84,12 @@ pub const QUEUE_PAUSED: &str = "queue.paused.";
 pub const TOOL_LIMIT: &str = "tools.limit.";
 /// Keys of schedules: what follows is a name.
 pub const SCHEDULE: &str = "schedule.";
+/// Keys of what operators set of workers.
+pub const WORKER: &str = "worker.";
+/// How many worker processes the server keeps.
+pub const WORKER_PROCESSES: &str = "worker.processes";
+/// Keys of workers' slots: what follows is `embedded`, `seat.N` or a worker's id.
+pub const WORKER_SLOTS: &str = "worker.slots.";
 /// Keys of what schedules have done.
 pub const SCHEDULE_DONE: &str = "schedule_done.";
 
@@ -113,6 +121,15 @@ pub fn fallback_key(model: &str) -> String {
 /// Key of the time limit that an operator set for a pack, in milliseconds.
 pub fn limit_key(pack: &str) -> String {
     format!("limits.timeout_ms.{pack}")
+}
+
+/// The key of a worker's slots: a place outlives those who take it, so that it is meant rather than its worker.
+pub fn slots_key(id: WorkerId, kind: WorkerKind, seat: Option<u32>) -> String {
+    match (kind, seat) {
+        (WorkerKind::Embedded, _) => format!("{WORKER_SLOTS}embedded"),
+        (WorkerKind::Process, Some(seat)) => format!("{WORKER_SLOTS}seat.{seat}"),
+        (WorkerKind::Process, None) => format!("{WORKER_SLOTS}{id}"),
+    }
 }
 
 impl Settings {
@@ -167,6 +184,18 @@ impl Settings {
         let set = self.below(TOOL_LIMIT).into_iter();
         set.filter_map(|(key, value)| Some((key.strip_prefix(TOOL_LIMIT)?.to_owned(), value.parse().ok()?)))
             .collect()
+    }
+
+    /// How many worker processes an operator wants.
+    pub fn processes(&self) -> Option<u32> {
+        self.get(WORKER_PROCESSES)?.parse().ok()
+    }
+
+    /// The slots of a worker that asks for `asked`: what an operator set for its place, else for itself.
+    pub fn slots(&self, (id, kind, seat): (WorkerId, WorkerKind, Option<u32>), asked: u32) -> u32 {
+        let set = |key: String| self.get(&key)?.parse().ok();
+        let slots = set(slots_key(id, kind, seat)).unwrap_or(asked);
+        slots.min(limits::WORKER_CONCURRENCY_MAX)
     }
 
     /// The limit that an operator raised for `pack`.

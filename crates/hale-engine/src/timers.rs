@@ -157,6 +157,7 @@ impl Desk {
             self.lose_worker(id, now);
         }
         self.lose_orphans(now);
+        self.note_seen(now);
         self.check_queue(now);
         self.watchers.retain(|_, watchers| {
             watchers.retain(|watcher| !watcher.is_closed());

@@ -81,6 +81,9 @@ pub struct Assignment {
     /// Calls of a tool that this worker may make at a time, where a limit is set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tool_limits: BTreeMap<String, u32>,
+    /// For every write about the run, from a process of its own.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub token: Arc<str>,
 }
 
 /// What all runs of one worker share.

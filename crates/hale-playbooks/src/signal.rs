@@ -130,8 +130,13 @@ pub static SIGNALS: &[Signal] = &[
     system("store.reserve", Type::Bytes, FRESH, "Room that giving up the reserve file made; zero while it is in place"),
     system("store.retention_freeable", Type::Bytes, COUNTED, "Bytes of runs, artifacts and logs that are past their retention"),
     system("store.write_ok_last_age", Type::Duration, FRESH, "Time since the store last committed"),
+    system("workers.breakers_open", Type::Int, FRESH, "Seats in which no worker process is started any more: five ended there in five minutes"),
     system("workers.busy", Type::Int, FRESH, "Slots of live workers that execute a run"),
     system("workers.draining", Type::Int, FRESH, "Workers that end what they have and take no new run"),
+    system("workers.ends_5m", Type::Int, FRESH, "Ends of worker processes in the last five minutes that nobody ordered"),
+    system("workers.last_end", Type::Text, FRESH, "The last end of a worker process and what it means; empty if none ended since the server began"),
     system("workers.live", Type::Int, FRESH, "Workers with a fresh heartbeat that take runs; a draining one is not counted"),
+    system("workers.processes_live", Type::Int, FRESH, "Seats with a worker process in them"),
+    system("workers.processes_wanted", Type::Int, FRESH, "Worker processes that the server is told to keep"),
     system("workers.slots", Type::Int, FRESH, "Slots of the live workers"),
 ];

@@ -3,8 +3,11 @@
 //! The only place of the project that starts a child; [`piped`] does it for jobs. A process is known by its pid *and* its start time, so that a
 //! pid that was given to a stranger meanwhile is noticed and never signalled.
 //! Leaves to others: when to start or end a worker (`hale-engine`, `hale up --detach`).
+//! [`nursery`] starts those that end with us.
 //! Read next: [`crate::job`], programs under limits.
 
+pub mod nursery;
+pub mod oom;
 pub(crate) mod piped;
 pub(crate) mod reap;
 pub(crate) mod stat;

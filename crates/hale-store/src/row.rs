@@ -147,6 +147,8 @@ pub struct WorkerRow {
     pub draining: bool,
     /// How it ended, once it has.
     pub ended: Option<String>,
+    /// What is known of its process's end, as JSON, where a server saw it.
+    pub exit: Option<String>,
 }
 
 /// One immutable version of a pack.

@@ -23,6 +23,11 @@ pub const LOCAL: &str = "local";
 /// Who a caller without a key is, where a route is open.
 pub const ANONYMOUS: &str = "anonymous";
 
+/// Where worker processes join.
+const WORKERS: &str = "/api/v1/workers";
+/// What they do below it, each under its own id.
+const WORKER_DEEDS: [&str; 4] = ["sync", "drain", "leave", "blobs"];
+
 /// Whether loopback callers need a key too (`access.require_key`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RequireKey {
@@ -45,6 +50,8 @@ pub struct Access {
     server_key: ServerKey,
     policy: Policy,
     keyless: Keyless,
+    /// The key of the worker processes that this server starts.
+    workers: Option<KeyRow>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +129,12 @@ impl Access {
             );
             return Err(Failure::new(Code::E005, "access.no_key", "http", message));
         }
-        Ok(Self { server_key, policy, keyless })
+        Ok(Self { server_key, policy, keyless, workers: None })
+    }
+
+    /// The key of the worker processes that the server itself starts: kept in memory, and good for what they do alone.
+    pub fn with_workers(self, key: KeyRow) -> Self {
+        Self { workers: Some(key), ..self }
     }
 
     /// One line for `hale status`.
@@ -148,6 +160,7 @@ impl Access {
         find: impl FnOnce(KeyId) -> Option<KeyRow>,
     ) -> Result<Actor, Denied> {
         let actor = match credential(asked.headers)? {
+            Some(key) if self.is_worker(key, asked) => Actor { name: Arc::from("workers"), key: None },
             Some(key) => self.key_holder(key, now, find)?,
             None if self.keyless == Keyless::Refused => return Err(Denied::NoKey),
             None => {
@@ -158,6 +171,14 @@ impl Access {
         self.check_origin(asked)?;
         check_type(asked)?;
         Ok(actor)
+    }
+
+    fn is_worker(&self, key: &str, asked: Asked<'_>) -> bool {
+        let path = asked.uri.path().strip_prefix(WORKERS);
+        let deed = path.and_then(|path| path.strip_prefix('/')?.split_once('/')).map(|(_, deed)| deed);
+        let is_theirs = (path == Some("") && asked.method == Method::POST)
+            || deed.is_some_and(|deed| WORKER_DEEDS.contains(&deed));
+        is_theirs && self.workers.as_ref().is_some_and(|row| self.server_key.matches(key, row))
     }
 
     fn key_holder(

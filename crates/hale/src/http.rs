@@ -29,7 +29,7 @@ mod doctor;
 mod operations;
 mod queues;
 mod schedules;
-mod workers;
+pub mod workers;
 mod keys;
 mod capabilities;
 mod chaos;

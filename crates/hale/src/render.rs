@@ -27,6 +27,7 @@ pub mod status;
 pub mod step;
 pub mod table;
 pub mod when;
+pub mod workers;
 
 pub use paint::{Look, Tone};
 pub use screen::{Format, Screen};

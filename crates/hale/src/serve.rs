@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::config::value::ChaosAllow;
 use crate::exit::{Error, Exit};
 use crate::http::{About, App, Life, Stage, guard, listen, status};
-use crate::keys::ServerKey;
+use crate::keys::{self, ServerKey};
 use crate::wire::Status;
 use arc_swap::ArcSwap;
 use hale_core::fault;
@@ -19,6 +19,7 @@ use hale_core::meter::Meters;
 use hale_core::time::Millis;
 use hale_engine::facade::prune::Retention;
 use hale_engine::recorder::Recorder;
+use hale_engine::supervisor::Launch;
 use hale_engine::worker::jobs::JobsConfig;
 use hale_engine::{Clock, Engine, Parts};
 use hale_gateway::Gateway;
@@ -27,7 +28,8 @@ use hale_lab::chaos::{Lab, Remote, SimAt};
 use hale_lab::sim;
 use hale_sandbox::Launcher;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -58,7 +60,11 @@ pub async fn up(config: Config, ready: impl FnOnce(&Status)) -> Result<(), Error
     app.life.enter(Stage::Serving);
     let terms = listen::Terms { meters: app.engine.meters().clone(), ..Default::default() };
     let router = crate::http::router(app.clone());
-    let serving = hale_engine::tasks::spawn("http", listen::serve(listener, router, terms, shutdown.clone()));
+    let closing = CancellationToken::new();
+    let _close = closing.clone().drop_guard();
+    let serving = hale_engine::tasks::spawn("http", listen::serve(listener, router, terms, closing.clone()));
+    let kept = app.engine.supervise(launch(&config, &built)?);
+    kept.map_err(|error| Error::new(Exit::Failed, "keep worker processes").caused_by(&error))?;
     match status::gather(&app, app.engine.now()).await {
         Ok(status) => ready(&status),
         Err(failure) => {
@@ -66,7 +72,12 @@ pub async fn up(config: Config, ready: impl FnOnce(&Status)) -> Result<(), Error
             return Err(Error::failed(&failure));
         }
     }
-    // The listener ends when shutdown is cancelled and its connections have drained.
+    shutdown.cancelled().await;
+    // Worker processes give back what they hold, so the door stays open for them.
+    app.engine.close().await;
+    app.engine.end_processes().await;
+    closing.cancel();
+    // The listener ends when its connections have drained.
     let _ = serving.await;
     app.engine.drain().await;
     drop(built);
@@ -121,9 +132,34 @@ async fn sweep(app: Arc<App>) {
     }
 }
 
+/// How this server starts its worker processes: they call it as anybody would, with a key that opens nothing else.
+fn launch(config: &Config, built: &Built) -> Result<Launch, Error> {
+    let program = std::env::current_exe()
+        .map_err(|error| Error::new(Exit::Failed, "find hale's own file").caused_by(&error))?;
+    let mut address = built.app.about.address;
+    if address.ip().is_unspecified() {
+        let here =
+            if address.is_ipv4() { IpAddr::from(Ipv4Addr::LOCALHOST) } else { Ipv6Addr::LOCALHOST.into() };
+        address.set_ip(here);
+    }
+    let url = format!("http://{address}");
+    let grace = limits::DRAIN;
+    let mut args: Vec<OsString> = vec!["worker".into(), "--url".into(), url.into()];
+    args.extend(["--data".into(), config.data.clone().into(), "--grace".into(), grace.to_string().into()]);
+    let mut env: Vec<(OsString, OsString)> = vec![("HALE_KEY".into(), (&built.workers_key).into())];
+    if let [only] = config.files.as_slice() {
+        env.push(("HALE_CONFIG".into(), only.clone().into()));
+    }
+    let settings = &config.settings;
+    let (wanted, slots) = (settings.worker_processes, settings.worker_concurrency);
+    Ok(Launch { program, args, env, logs: config.data.join("logs"), wanted, slots, grace })
+}
+
 /// The parts of a running server that must outlive the door.
 struct Built {
     app: Arc<App>,
+    /// What worker processes that we start show at the door.
+    workers_key: String,
     /// Dropped after the engine: it writes what was handed over, then lets go of the folder.
     _store: Arc<hale_store::Sqlite>,
     /// Runs may speak to it while they drain.
@@ -177,8 +213,13 @@ impl Built {
             // In the background: it starts a program, which a server must not wait for.
             tokio::task::spawn_blocking(move || jobs.probe_walls().len());
         }
+        let order = keys::Order { name: "workers", expires_in: None, tenant: None, known: &[] };
+        let made = keys::make(&order, &server_key, clock.now());
+        let (own, workers_key) = made.map_err(|error| Error::failed(&error.failure()))?;
+        let workers_key = workers_key.reveal();
         let access = Access::new(address, policy(config), server_key, &config.data, &engine.keys())
-            .map_err(|failure| Error::failed(&failure))?;
+            .map_err(|failure| Error::failed(&failure))?
+            .with_workers(own);
         let lab = lab(config, (&engine, address), (sim.as_ref(), &urls));
         let app = App {
             lab,
@@ -195,7 +236,7 @@ impl Built {
             touches: guard::Touches::default(),
             engine,
         };
-        Ok(Self { app: Arc::new(app), _store: store, _sim: sim })
+        Ok(Self { app: Arc::new(app), workers_key, _store: store, _sim: sim })
     }
 }
 

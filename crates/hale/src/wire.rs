@@ -15,6 +15,7 @@ pub mod schedules;
 pub mod stats;
 pub mod tasks;
 pub mod waits;
+pub mod workers;
 
 use hale_core::failure::Failure;
 use hale_core::routing::Decision;
@@ -258,7 +259,7 @@ pub struct Status {
     pub approvals: u64,
     #[serde(default)]
     pub approvals_stalled: u64,
-    pub workers: Vec<WorkerView>,
+    pub workers: Vec<workers::WorkerView>,
     pub packs: u64,
     pub model: String,
     /// The default model is served by the simulated provider.
@@ -291,26 +292,6 @@ pub struct Component {
     pub age_ms: u64,
     /// A hard dependency: the whole is unhealthy without it.
     pub hard: bool,
-}
-
-/// One worker incarnation.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct WorkerView {
-    pub id: String,
-    /// `embedded` or `process`.
-    pub kind: String,
-    pub pid: u32,
-    pub host: String,
-    /// `live`, `draining` or `lost`.
-    pub status: String,
-    pub slots: u32,
-    pub busy: u32,
-    pub started_at: String,
-    pub seen_ms_ago: u64,
-    /// The queues that it takes from; empty means all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub queues: Vec<String>,
-    pub runs: Vec<String>,
 }
 
 /// `GET /api/v1/runs/{id}/why` and `GET /api/v1/doctor`.

@@ -28,5 +28,6 @@ mod routing;
 mod run_properties;
 mod run_table;
 mod runs;
+mod supervise;
 mod times;
 mod turns;

@@ -361,7 +361,9 @@ impl Engine {
 
     /// The loop and the schedules hear of a setting that is theirs.
     pub(crate) async fn retuned(&self, key: &str) -> Result<(), Failure> {
-        if key.starts_with("queue.") {
+        if key == crate::settings::WORKER_PROCESSES {
+            self.processes_changed();
+        } else if key.starts_with("queue.") || key.starts_with(crate::settings::WORKER) {
             let (reply, answer) = oneshot::channel();
             self.send(Input::Retune { reply }).await?;
             answer.await.map_err(|_| super::gone())?;

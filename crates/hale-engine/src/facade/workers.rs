@@ -1,7 +1,8 @@
 //! Worker processes: join, heartbeat, orders and appends in batches. They never open the store.
 //!
 //! A worker keeps one long poll for orders and sends appends on another connection; both carry its heartbeat and its
-//! model calls. The whole protocol is four shapes.
+//! model calls. The whole protocol is four shapes. Each order carries a token that every write about its run must bring
+//! back: who only knows the id of a worker writes to no run.
 //! Read next: [`calls`], then `hale/src/cli/worker.rs`, the other end.
 
 pub mod calls;
@@ -71,6 +72,8 @@ pub struct Welcome {
     pub renew: Millis,
     /// Base URLs of providers by name; keys are the worker's own.
     pub providers: HashMap<String, String>,
+    /// Proves in every later request that it is this worker; its id stands in lists.
+    pub token: String,
 }
 
 /// What a worker sends: its heartbeat with the runs it holds, its model calls, and writes.
@@ -108,10 +111,29 @@ impl Engine {
         providers: HashMap<String, String>,
     ) -> Result<Welcome, Failure> {
         let id = hello.id;
+        let hello = Hello { seat: hello.seat.filter(|seat| self.sits(id, *seat)), ..hello };
         let (orders, received) = mpsc::unbounded_channel();
         self.ask(|reply| Input::Join { hello, orders, reply }).await?;
         self.0.mailboxes.put(id, received);
-        Ok(Welcome { id, renew: limits::LEASE_RENEW, providers })
+        Ok(Welcome { id, renew: limits::LEASE_RENEW, providers, token: self.0.tokens.of_worker(id) })
+    }
+
+    /// Whether a worker of this id is known, so that joining as it needs its token.
+    ///
+    /// # Errors
+    /// E014 when the loop does not answer.
+    pub async fn worker_known(&self, id: WorkerId) -> Result<bool, Failure> {
+        Ok(self.look().await?.workers.iter().any(|worker| worker.row.id == id))
+    }
+
+    /// Whether this process has heard of the worker since it began.
+    pub fn worker_has_joined(&self, id: WorkerId) -> bool {
+        self.0.mailboxes.get(id).is_some()
+    }
+
+    /// Whether a request that calls itself this worker's is.
+    pub fn worker_proven(&self, id: WorkerId, token: &str) -> bool {
+        self.0.tokens.is_worker(id, token)
     }
 
     /// Heartbeat, calls, writes, and orders. Calls are taken first: a write may say what became of one.
@@ -127,7 +149,11 @@ impl Engine {
         let mut waiting = Vec::with_capacity(sync.appends.len());
         for append in sync.appends {
             let (reply, answer) = oneshot::channel();
-            self.send(Input::Append { worker: id, append, reply }).await?;
+            if self.trusts(id, &append) {
+                self.send(Input::Append { worker: id, append, reply }).await?;
+            } else {
+                let _ = reply.send(Err(Refusal::Untrusted { run: append.run }));
+            }
             waiting.push(answer);
         }
         if !known.await.unwrap_or(false) {
@@ -142,13 +168,33 @@ impl Engine {
             let wait = Duration::from_millis(sync.wait_ms).min(POLL_MAX);
             let mut orders = mailbox.orders.lock().await;
             if let Ok(Some(first)) = tokio::time::timeout(wait, orders.recv()).await {
-                synced.orders.push(first);
+                synced.orders.push(self.entrusted(id, first));
                 while let Ok(order) = orders.try_recv() {
-                    synced.orders.push(order);
+                    synced.orders.push(self.entrusted(id, order));
                 }
             }
         }
         Ok(synced)
+    }
+
+    /// Whether a write carries the token that went out with the order of its run and epoch to this worker.
+    fn trusts(&self, id: WorkerId, append: &Append) -> bool {
+        let trusted = self.0.tokens.is_run((id, append.run, append.epoch), &append.token);
+        if !trusted {
+            tracing::warn!(event = "write_untrusted", worker = %id, run_id = %append.run, code = "E005", "write refused: it does not carry the token of its run");
+        }
+        trusted
+    }
+
+    fn entrusted(&self, id: WorkerId, order: Order) -> Order {
+        match order {
+            Order::Run(mut assignment) => {
+                let run = &assignment.run;
+                assignment.token = self.0.tokens.of_run((id, run.id, run.epoch)).into();
+                Order::Run(assignment)
+            }
+            stop @ Order::Stop { .. } => stop,
+        }
     }
 
     /// The worker ends by its own will: what is still leased to it, such as an order that it never fetched, is
@@ -182,8 +228,13 @@ impl Engine {
     /// Keeps a content that a worker's job made; the run's end names it.
     ///
     /// # Errors
-    /// E009 when the run is not the worker's, E007 when it cannot be stored.
+    /// E005 without the run's token, E009 when the run is not the worker's, E007 when it cannot be stored.
     pub async fn worker_keep(&self, id: WorkerId, content: Content) -> Result<String, Failure> {
+        if !self.0.tokens.is_run((id, content.run, content.epoch), &content.token) {
+            let message =
+                format!("keep a result of run {}: the request does not carry its token", content.run);
+            return Err(Failure::new(Code::E005, "run.untrusted_write", "engine", message));
+        }
         let run = self.run(content.run).await?.run;
         let holds = run.lease().is_some_and(|lease| lease.worker == id) && run.epoch == content.epoch;
         if !holds {

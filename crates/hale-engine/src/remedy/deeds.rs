@@ -385,6 +385,7 @@ fn refused(error: &(dyn std::error::Error + 'static)) -> Failure {
 /// The operation that sets or clears a setting of the queues, tools and schedules.
 fn setting_operation(key: &str, set: bool) -> Option<&'static str> {
     use crate::settings::{QUEUE_LIMIT, QUEUE_PAUSED, QUEUE_WEIGHTS, SCHEDULE, TOOL_LIMIT};
+    use crate::settings::{WORKER_PROCESSES, WORKER_SLOTS};
     let named = [
         (QUEUE_LIMIT, "queues.limit", "queues.limit"),
         (QUEUE_WEIGHTS, "queues.weights", "queues.weights"),
@@ -392,6 +393,8 @@ fn setting_operation(key: &str, set: bool) -> Option<&'static str> {
         (TOOL_LIMIT, "tools.limit", "tools.limit"),
         (SCHEDULE, "schedules.create", "schedules.delete"),
         (crate::stores::ACTIVE, "artifacts.failover", "artifacts.failover"),
+        (WORKER_PROCESSES, "worker.scale", "worker.scale"),
+        (WORKER_SLOTS, "worker.limits", "worker.limits"),
     ];
     let (_, when_set, when_cleared) = named.into_iter().find(|(prefix, ..)| key.starts_with(prefix))?;
     Some(if set { when_set } else { when_cleared })

@@ -79,6 +79,8 @@ pub struct Host<'a> {
     pub stop: CancellationToken,
     /// The packs that are tools here.
     pub delegates: Vec<Delegate>,
+    /// For whatever is sent about the run.
+    pub token: Arc<str>,
     input: Arc<str>,
     pub(super) replay: Replay,
     /// The server's time when the run came here: waits are told to it, and clocks of machines differ.
@@ -111,8 +113,7 @@ impl From<Failure> for Broken {
 
 impl<'a> Host<'a> {
     pub fn new(worker: &'a Worker, assignment: Assignment, stop: CancellationToken) -> Self {
-        let Assignment { run, input, records, manifest, delegates, route, left, retries_max, tool_limits } =
-            assignment;
+        let Assignment { run, input, records, manifest, delegates, route, left, .. } = assignment;
         let now = Instant::now();
         let began = run.deadline().map_or_else(|| worker.clock.now(), |deadline| deadline - left);
         Self {
@@ -127,8 +128,9 @@ impl<'a> Host<'a> {
             replay: Replay::of(records),
             began: (began, now),
             tokens: AtomicU64::new(0),
-            retries_max,
-            tool_limits,
+            retries_max: assignment.retries_max,
+            tool_limits: assignment.tool_limits,
+            token: assignment.token,
             pending: Mutex::default(),
             artifacts: Mutex::default(),
             next: Mutex::new(0),
@@ -334,8 +336,13 @@ impl<'a> Host<'a> {
         }
         let give_up = Instant::now() + limits::LEASE.duration();
         loop {
-            let append =
-                Append { run: self.run.id, epoch: self.run.epoch, events: all.clone(), spawn: spawn.clone() };
+            let append = Append {
+                run: self.run.id,
+                epoch: self.run.epoch,
+                events: all.clone(),
+                spawn: spawn.clone(),
+                token: self.token.clone(),
+            };
             match (self.worker.link)(append).await {
                 Ok(()) => return Ok(()),
                 Err(Refusal::Unavailable { .. }) if Instant::now() < give_up && !self.stop.is_cancelled() => {

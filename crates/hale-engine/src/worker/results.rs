@@ -31,6 +31,8 @@ pub struct Content {
     pub run: RunId,
     pub epoch: u64,
     pub bytes: Vec<u8>,
+    /// That of the run's order.
+    pub token: Arc<str>,
 }
 
 /// How a worker keeps a content: gives its hash once it is durable.
@@ -124,7 +126,7 @@ pub async fn keep(host: &Host<'_>, place: &Place) -> Result<Kept, Failure> {
             continue;
         };
         let size = bytes.len() as u64;
-        let content = Content { run: host.run.id, epoch: host.run.epoch, bytes };
+        let content = Content { run: host.run.id, epoch: host.run.epoch, bytes, token: host.token.clone() };
         let hash = (store.put)(content).await?;
         kept.artifacts.push(Artifact { media_type: media_type(&name).to_owned(), name, hash, bytes: size });
     }

@@ -1,6 +1,6 @@
 //! A person's word before a deed: asked, answered, refused, forgotten.
 
-use crate::recovery::{join, poll};
+use crate::recovery::{join, poll, token};
 use crate::world::{Turn, World, caller, order, state};
 use hale_core::code::Code;
 use hale_core::limits;
@@ -155,7 +155,7 @@ async fn a_parked_step_is_in_the_list_and_has_an_answer_of_its_own() {
     let run = world.submit("agent").await;
     assert_eq!(poll(&world, worker, Vec::new()).await.len(), 1);
     let parked = Event::Parked { index: 0, name: "mail.send".to_owned() };
-    let append = Append { run: run.id, epoch: 1, events: vec![parked], spawn: None };
+    let append = Append { run: run.id, epoch: 1, events: vec![parked], spawn: None, token: token(run.id, 1) };
     let sync = Sync { appends: vec![append], ..Sync::default() };
     assert_eq!(world.engine.worker_sync(worker, sync).await.unwrap().results, [Ok(())]);
     let listed = world.engine.approvals().await.unwrap();

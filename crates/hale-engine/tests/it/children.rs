@@ -1,6 +1,6 @@
 //! Packs as tools of packs: child runs, their bounds, and what either's end means for the other.
 
-use crate::recovery::{join, poll};
+use crate::recovery::{join, poll, token};
 use crate::world::{Kept, Turn, World, caller, order, pack, state};
 use hale_core::code::Code;
 use hale_core::id::RunId;
@@ -177,7 +177,8 @@ fn delegation(run: &Run, child: RunId, until: Timestamp) -> Append {
         wait: Wait::Child { run: child },
         until,
     };
-    Append { run: run.id, epoch: run.epoch, events: vec![awaiting], spawn: Some(Box::new(spawn)) }
+    let (spawn, token) = (Some(Box::new(spawn)), token(run.id, run.epoch));
+    Append { run: run.id, epoch: run.epoch, events: vec![awaiting], spawn, token }
 }
 
 #[tokio::test(start_paused = true)]

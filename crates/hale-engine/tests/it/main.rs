@@ -20,6 +20,7 @@ mod letters;
 mod logs;
 mod modes;
 mod packs;
+mod processes;
 mod queues;
 mod quarantine;
 mod recovery;

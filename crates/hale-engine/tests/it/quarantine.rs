@@ -1,5 +1,6 @@
 //! A pack whose runs end three workers in a row is held back; the others go on.
 
+use crate::recovery::{poll, token};
 use crate::world::{World, caller, order, state};
 use hale_core::code::Code;
 use hale_core::id::{RunId, WorkerId};
@@ -13,8 +14,8 @@ use std::time::Duration;
 
 async fn join(world: &World, n: u128) -> WorkerId {
     let id = WorkerId(n);
-    let hello =
-        Hello { id, kind: WorkerKind::Process, host: "h".to_owned(), pid: 1, slots: 1, queues: Vec::new() };
+    let (kind, host, queues) = (WorkerKind::Process, "h".to_owned(), Vec::new());
+    let hello = Hello { id, kind, host, pid: 1, slots: 1, queues, seat: None };
     world.engine.worker_join(hello, HashMap::new()).await.unwrap();
     id
 }
@@ -80,7 +81,9 @@ async fn a_run_that_completes_in_between_clears_the_pack() {
     let leased = world.until(run, |run| run.lease().is_some()).await;
     let events =
         vec![Event::Completing { artifacts: Vec::new() }, Event::Completed { output: json!({"done": true}) }];
-    let append = Append { run, epoch: leased.epoch, events, spawn: None };
+    assert_eq!(poll(&world, worker, Vec::new()).await.len(), 1);
+    let token = token(run, leased.epoch);
+    let append = Append { run, epoch: leased.epoch, events, spawn: None, token };
     let sync = Sync { appends: vec![append], ..Sync::default() };
     world.engine.worker_sync(worker, sync).await.unwrap().results.remove(0).unwrap();
     assert_eq!(state(&world.end(run).await.run), StateName::Completed);

@@ -274,6 +274,7 @@ async fn a_worker_takes_from_its_queues_only_and_a_queue_without_one_is_seen() {
         pid: 1,
         slots: 4,
         queues: vec!["gpu".into()],
+        seat: None,
     };
     world.engine.worker_join(hello, HashMap::new()).await.unwrap();
     let (plain, heavy) = (world.submit("plain").await, world.submit("heavy").await);

@@ -10,23 +10,46 @@ use hale_engine::input::{Append, Hello, Refusal};
 use hale_engine::worker::Order;
 use hale_store::WorkerKind;
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub async fn join(world: &World, n: u128) -> WorkerId {
     let id = WorkerId(n);
-    let hello = Hello { id, kind: WorkerKind::Process, host: "h".into(), pid: 1, slots: 1, queues: vec![] };
+    let hello = Hello {
+        id,
+        kind: WorkerKind::Process,
+        host: "h".into(),
+        pid: 1,
+        slots: 1,
+        queues: vec![],
+        seat: None,
+    };
     world.engine.worker_join(hello, HashMap::new()).await.unwrap();
     id
 }
 
 pub async fn poll(world: &World, id: WorkerId, holds: Vec<(RunId, u64)>) -> Vec<Order> {
     let sync = Sync { holds, wait_ms: 100, ..Sync::default() };
-    world.engine.worker_sync(id, sync).await.unwrap().orders
+    let orders = world.engine.worker_sync(id, sync).await.unwrap().orders;
+    for order in &orders {
+        if let Order::Run(order) = order {
+            TOKENS.lock().unwrap().insert((order.run.id, order.run.epoch), order.token.clone());
+        }
+    }
+    orders
+}
+
+/// Tokens of polled orders; ids of runs are drawn, so tests do not meet here.
+static TOKENS: Mutex<BTreeMap<(RunId, u64), Arc<str>>> = Mutex::new(BTreeMap::new());
+
+/// The token that came with the order of a run; none if nobody polled it.
+pub fn token(run: RunId, epoch: u64) -> Arc<str> {
+    TOKENS.lock().unwrap().get(&(run, epoch)).cloned().unwrap_or_default()
 }
 
 async fn write(world: &World, id: WorkerId, (run, epoch): (RunId, u64), event: Event) -> Result<(), Refusal> {
-    let append = Append { run, epoch, events: vec![event], spawn: None };
+    let append = Append { run, epoch, events: vec![event], spawn: None, token: token(run, epoch) };
     let sync = Sync { appends: vec![append], ..Sync::default() };
     world.engine.worker_sync(id, sync).await.unwrap().results.remove(0)
 }
@@ -113,7 +136,7 @@ async fn a_worker_hears_that_its_write_is_stored_only_when_it_is() {
     assert_eq!(poll(&world, worker, Vec::new()).await.len(), 1);
     world.store.hold(true);
     let ends = vec![Event::Completing { artifacts: Vec::new() }, Event::Completed { output: json!(1) }];
-    let append = Append { run: run.id, epoch: 1, events: ends, spawn: None };
+    let append = Append { run: run.id, epoch: 1, events: ends, spawn: None, token: token(run.id, 1) };
     let sync = Sync { appends: vec![append], ..Sync::default() };
     let mut written = Box::pin(world.engine.worker_sync(worker, sync));
     let early = tokio::time::timeout(Duration::from_secs(3), &mut written).await;

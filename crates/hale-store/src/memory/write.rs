@@ -52,6 +52,10 @@ impl Kept {
             }
             Op::Worker(row) => {
                 self.workers.insert(row.id, row.clone());
+                let ended = self.workers.values().filter(|row| row.ended.is_some()).map(|row| row.seen_at);
+                if let Some(oldest) = hale_core::supervise::remembered(ended.collect()) {
+                    self.workers.retain(|_, row| row.ended.is_none() || row.seen_at >= oldest);
+                }
                 OpResult::Done
             }
             Op::PackDeploy(_) | Op::PackForget { .. } | Op::PackCurrent { .. } | Op::PackEnabled { .. } => {

@@ -9,6 +9,7 @@ use crate::{
 };
 use hale_core::code::Code;
 use hale_core::id::{KeyId, OperationId, WorkerId};
+use hale_core::limits;
 use hale_core::run::StateName;
 use hale_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -80,11 +81,11 @@ pub(super) fn write(conn: &Connection, op: &Op) -> rusqlite::Result<OpResult> {
 }
 
 fn put_worker(conn: &Connection, row: &WorkerRow) -> rusqlite::Result<usize> {
-    conn.prepare_cached(
-        "INSERT OR REPLACE INTO workers(id, kind, host, pid, slots, started_at, seen_at, draining, ended)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    )?
-    .execute(params![
+    let mut put = conn.prepare_cached(
+        "INSERT OR REPLACE INTO workers(id, kind, host, pid, slots, started_at, seen_at, draining, ended, exit)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    let changed = put.execute(params![
         row.id.bytes(),
         row.kind as i64,
         row.host,
@@ -94,7 +95,16 @@ fn put_worker(conn: &Connection, row: &WorkerRow) -> rusqlite::Result<usize> {
         row.seen_at.0,
         row.draining,
         row.ended,
-    ])
+        row.exit,
+    ])?;
+    if row.ended.is_some() {
+        let mut forget = conn.prepare_cached(
+            "DELETE FROM workers WHERE ended IS NOT NULL AND seen_at <
+               (SELECT seen_at FROM workers WHERE ended IS NOT NULL ORDER BY seen_at DESC LIMIT 1 OFFSET ?1)",
+        )?;
+        forget.execute(params![limits::ENDED_WORKERS_KEPT as i64 - 1])?;
+    }
+    Ok(changed)
 }
 
 fn put_audit(conn: &Connection, row: &AuditRow) -> rusqlite::Result<usize> {
@@ -255,7 +265,7 @@ pub(super) fn keys(conn: &Connection) -> Result<Vec<KeyRow>, Error> {
 
 pub(super) fn workers(conn: &Connection) -> Result<Vec<WorkerRow>, Error> {
     conn.prepare_cached(
-        "SELECT id, kind, host, pid, slots, started_at, seen_at, draining, ended FROM workers ORDER BY id",
+        "SELECT id, kind, host, pid, slots, started_at, seen_at, draining, ended, exit FROM workers ORDER BY id",
     )
     .and_then(|mut find| {
         find.query_map([], |row| {
@@ -274,6 +284,7 @@ pub(super) fn workers(conn: &Connection) -> Result<Vec<WorkerRow>, Error> {
                 seen_at: Timestamp(row.get(6)?),
                 draining: row.get(7)?,
                 ended: row.get(8)?,
+                exit: row.get(9)?,
             })
         })?
         .collect()

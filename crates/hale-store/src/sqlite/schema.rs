@@ -228,6 +228,8 @@ CREATE TABLE bulk_items(
 CREATE UNIQUE INDEX bulk_items_run ON bulk_items(run, bulk);
 -- The next items to act on; the counts.
 CREATE INDEX bulk_items_state ON bulk_items(bulk, state, n);
+-- What is known of the end of a worker's process.
+ALTER TABLE workers ADD COLUMN exit TEXT;
 -- The goal of a routed task; for other runs their whole input.
 DROP VIEW tasks;
 CREATE VIEW tasks AS

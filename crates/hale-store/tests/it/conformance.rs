@@ -491,12 +491,29 @@ fn settings_keys_workers_and_audit_read_back(subject: &Subject) {
         seen_at: START,
         draining: false,
         ended: None,
+        exit: None,
     };
-    let ended = WorkerRow { draining: true, ended: Some("drained".to_owned()), ..worker.clone() };
+    let exit = Some("{}".to_owned());
+    let ended = WorkerRow { draining: true, ended: Some("drained".to_owned()), exit, ..worker.clone() };
     let other = WorkerRow { id: WorkerId(2), kind: WorkerKind::Embedded, ..worker.clone() };
     apply(store, vec![Op::Worker(worker), Op::Worker(ended.clone()), Op::Worker(other.clone())]);
-    assert_eq!(store.workers().unwrap(), [other, ended]);
+    assert_eq!(store.workers().unwrap(), [other.clone(), ended.clone()]);
+    ended_workers_are_bounded(store, (&ended, &other));
     audit_reads_back(store);
+}
+
+/// The newest ends stay; who lives stays however long ago it was heard of.
+fn ended_workers_are_bounded(store: &dyn Store, (ended, live): (&WorkerRow, &WorkerRow)) {
+    let kept = hale_core::limits::ENDED_WORKERS_KEPT;
+    let later = |n: usize| WorkerRow {
+        id: WorkerId(100 + n as u128),
+        seen_at: Timestamp(START.0 + 1 + n as i64),
+        ..ended.clone()
+    };
+    apply(store, (0..=kept).map(|n| Op::Worker(later(n))).collect());
+    let ids: Vec<WorkerId> = store.workers().unwrap().into_iter().map(|row| row.id).collect();
+    assert_eq!(ids.len(), 1 + kept);
+    assert_eq!((ids[0], ids[1]), (live.id, later(1).id), "the two oldest ends were forgotten");
 }
 
 fn audit_reads_back(store: &dyn Store) {

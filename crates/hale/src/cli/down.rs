@@ -17,8 +17,8 @@ Examples:
   hale down --data ./data")]
 pub struct Args {}
 
-/// The drain, and some time to close the database.
-const PATIENCE: Duration = Duration::from_secs(limits::DRAIN.0 / 1000 + 10);
+/// The drain of worker processes, then our own, and some time to give back and to close the database.
+const PATIENCE: Duration = Duration::from_secs(2 * limits::DRAIN.0 / 1000 + 20);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub async fn run(_: Args, ctx: &mut Ctx) -> Result<Exit, Error> {

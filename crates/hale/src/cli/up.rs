@@ -26,6 +26,7 @@ Examples:
   hale up                                       in this terminal; Ctrl-C drains and ends it
   hale up --detach                              beside it; end it with: hale down
   hale up --listen 127.0.0.1:0 --data ./data    on a free port, with a folder of its own
+  hale up --workers 4                           keeps four worker processes: hale workers list
   hale up --packs ./packs                       deploys what is in the folder, and every change to it
 
 Without --data the data folder is ./.hale if it exists, else the user's state folder.")]
@@ -36,6 +37,9 @@ pub struct Args {
     /// Folder of packs to watch [default: packs in the data folder]
     #[arg(long, value_name = "DIR")]
     pub packs: Option<PathBuf>,
+    /// Worker processes to start and keep, beside the worker in the server itself [default: worker.processes]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<u32>,
     /// Configuration file, instead of ./hale.toml and hale.toml in the data folder [env: HALE_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -59,6 +63,7 @@ impl Args {
         let given = [
             ("listen", "--listen", self.listen.clone()),
             ("packs", "--packs", packs),
+            ("worker.processes", "--workers", self.workers.map(|n| n.to_string())),
             ("log.level", "--log-level", self.log_level.clone()),
             ("log.format", "--log-format", self.log_format.clone()),
         ];

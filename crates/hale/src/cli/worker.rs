@@ -50,14 +50,23 @@ pub struct Args {
     /// Queues to take runs from; without it, all
     #[arg(long, value_delimiter = ',', value_name = "QUEUE")]
     pub queues: Vec<String>,
+    /// The id under which the server started it
+    #[arg(long, hide = true, requires = "seat")]
+    pub id: Option<WorkerId>,
+    /// Its place among the processes that the server keeps
+    #[arg(long, hide = true, requires = "id")]
+    pub seat: Option<u32>,
 }
 
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let config = ctx.config(Vec::new(), None)?;
-    logs::install_terminal(Terminal::Lines(
-        config.settings.log_format,
-        config.settings.log_level.max(LogLevel::Info),
-    ));
+    // One that the server keeps writes into a file of its seat: what needs a person, and what a crash leaves behind.
+    let level = if args.seat.is_some() {
+        LogLevel::Warn.min(config.settings.log_level)
+    } else {
+        config.settings.log_level.max(LogLevel::Info)
+    };
+    logs::install_terminal(Terminal::Lines(config.settings.log_format, level));
     if let Some(bad) = args.queues.iter().find(|name| !hale_core::pack::is_name(name)) {
         let error = Error::new(Exit::InvalidInput, format!("serve the queue {bad:?}: it is not a name"));
         return Err(error.hint("use a-z, 0-9, - and _, a letter first: hale worker --queues default"));
@@ -76,21 +85,19 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("hale-worker").build();
     let runtime = runtime.map_err(|error| Error::new(Exit::Failed, "start the runtime").caused_by(&error))?;
-    let done = runtime.block_on(work((slots, args.grace, args.queues), &config, ctx));
+    let done = runtime.block_on(work((slots, args), &config, ctx));
     runtime.shutdown_background();
     done.map(|()| Exit::Done)
 }
 
-async fn work(
-    (slots, grace, queues): (u32, Millis, Vec<String>),
-    config: &Config,
-    ctx: &mut Ctx,
-) -> Result<(), Error> {
+async fn work((slots, args): (u32, Args), config: &Config, ctx: &mut Ctx) -> Result<(), Error> {
+    let (grace, queues) = (args.grace, args.queues);
     let client = Arc::new(ctx.client().await?);
     let clock = Clock::start();
-    let mut chance = [0u8; 16];
-    getrandom::fill(&mut chance).map_err(|error| Error::new(Exit::Failed, format!("draw an id: {error}")))?;
-    let id = WorkerId::mint(clock.now(), u128::from_le_bytes(chance));
+    let id = match args.id {
+        Some(id) => id,
+        None => mint(clock)?,
+    };
     let hello = Hello {
         id,
         kind: hale_store::WorkerKind::Process,
@@ -98,10 +105,11 @@ async fn work(
         pid: std::process::id(),
         slots,
         queues: queues.iter().map(|name| Arc::from(name.as_str())).collect(),
+        seat: args.seat,
     };
     let welcome: Welcome = client.post("/api/v1/workers", &hello).await?;
     let gateway = gateway(config, &welcome, clock)?;
-    let server = Server::new(client.clone(), hello);
+    let server = Server::new(client.clone(), hello, &welcome.token);
     let (writes, written) = mpsc::channel(limits::INBOX);
     let mut worker = Worker::new(id, link::link(writes), Arc::new(gateway), Hub::default(), clock);
     worker.files_allow.clone_from(&config.settings.files_allow);
@@ -126,6 +134,12 @@ async fn work(
     ));
     server.drain(&worker, (grace.duration(), end_asked()), &stop).await;
     Ok(())
+}
+
+fn mint(clock: Clock) -> Result<WorkerId, Error> {
+    let mut chance = [0u8; 16];
+    getrandom::fill(&mut chance).map_err(|error| Error::new(Exit::Failed, format!("draw an id: {error}")))?;
+    Ok(WorkerId::mint(clock.now(), u128::from_le_bytes(chance)))
 }
 
 /// Where this process's jobs live, once what a former worker left running is ended; without it no job is taken.

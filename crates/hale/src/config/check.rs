@@ -162,6 +162,12 @@ fn limits_of(settings: &Settings, values: &Values, found: &mut Vec<Problem>) {
             "to run no worker here, set worker.embedded = false",
         ));
     }
+    if settings.worker_processes > limits::WORKER_PROCESSES_MAX {
+        let (asked, most) = (settings.worker_processes, limits::WORKER_PROCESSES_MAX);
+        let message = format!("worker.processes is {asked}; it may be at most {most}");
+        let hint = "give each more runs with worker.concurrency, or start workers on other machines";
+        found.push(problem(values, "worker.processes", message, hint));
+    }
     if settings.run_retries_max > RETRIES_MAX {
         let message =
             format!("run.retries_max is {}; it may be at most {RETRIES_MAX}", settings.run_retries_max);

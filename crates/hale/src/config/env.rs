@@ -26,7 +26,7 @@ const fn guide(name: &'static str, key: &'static str, own: &'static str) -> Vari
 }
 
 /// Variables that set keys; of two that set the same key the first wins.
-pub static SETTING: [Variable; 31] = [
+pub static SETTING: [Variable; 32] = [
     own("HALE_LISTEN", "listen"),
     own("HALE_DATA", "data"),
     own("HALE_PACKS", "packs"),
@@ -40,6 +40,7 @@ pub static SETTING: [Variable; 31] = [
     own("HALE_WORKER_CONCURRENCY", "worker.concurrency"),
     guide("WORKER_CONCURRENCY", "worker.concurrency", "HALE_WORKER_CONCURRENCY"),
     own("HALE_WORKER_EMBEDDED", "worker.embedded"),
+    own("HALE_WORKER_PROCESSES", "worker.processes"),
     own("HALE_QUEUE_VISIBILITY_TIMEOUT", "queue.visibility_timeout"),
     guide("QUEUE_VISIBILITY_TIMEOUT", "queue.visibility_timeout", "HALE_QUEUE_VISIBILITY_TIMEOUT"),
     own("HALE_LOG_LEVEL", "log.level"),

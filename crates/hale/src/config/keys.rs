@@ -98,10 +98,13 @@ settings! {
     run_timeout: Millis = "run.timeout", Start;
     /// Retries of a failed tool or connector after its first try, where the pack names none.
     run_retries_max: u32 = "run.retries_max", Start;
-    /// Runs that the embedded worker executes at the same time.
+    /// Runs that a worker executes at the same time, where nothing else is said.
     worker_concurrency: u32 = "worker.concurrency", Start;
     /// Whether the server executes runs itself. With `false` only `hale worker` processes do.
     worker_embedded: bool = "worker.embedded", Start;
+    /// Worker processes that the server starts and keeps: one that ends is started again. What `hale workers scale`
+    /// sets stands above this.
+    worker_processes: u32 = "worker.processes", Start;
     /// Longest time without progress before a run is taken from its worker. Leases are apart from this: a dead worker
     /// is noticed within 15 s.
     queue_visibility_timeout: Millis = "queue.visibility_timeout", Start;

@@ -11,6 +11,7 @@ use super::{
 use crate::wire;
 use crate::wire::queues as wire_queues;
 use crate::wire::schedules as wire_schedules;
+use crate::wire::workers as wire_workers;
 use axum::routing::on;
 
 /// A route in one line: verb, path, id, summary, handler.
@@ -287,9 +288,10 @@ pub static TABLE: &[Route] = &[
         .also(&[404, 409]),
     route!(Get "/capabilities" "arms.capabilities" "As /api/v1/arms" arms::list)
         .gives(200, json!(wire::Page<wire::arms::ArmView>)),
-    route!(Get "/api/v1/workers" "workers.list" "The workers" workers::list)
-        .gives(200, json!(wire::Page<wire::WorkerView>))
-        .also(&[503]),
+    route!(Get "/api/v1/workers" "workers.list" "The workers, and the processes that the server keeps" workers::list)
+        .params(&[query("all", "`true`: also those that ended, the last first."), LIMIT])
+        .gives(200, json!(wire_workers::Workers))
+        .also(&[422, 503]),
     route!(Post "/api/v1/workers" "workers.join" "A worker process introduces itself" workers::join)
         .takes(Shown::Object)
         .gives(200, Shown::Object)
@@ -309,11 +311,26 @@ pub static TABLE: &[Route] = &[
         .takes(Shown::Bytes)
         .gives(200, json!(wire::jobs::Kept))
         .also(&[404, 409, 503]),
+    route!(Get "/api/v1/workers/{id}" "workers.show" "One worker, by id, by seat, or `embedded`" workers::show)
+        .gives(200, json!(wire_workers::WorkerView))
+        .also(&[404, 503]),
+    route!(Post "/api/v1/workers/scale" "workers.scale" "Set how many worker processes the server keeps" workers::scale)
+        .takes(json!(wire_workers::ScaleWorkers))
+        .gives(200, json!(wire_queues::Moved))
+        .also(&[409, 422]),
+    route!(Post "/api/v1/workers/{id}/limits" "workers.limits" "Set how many runs a worker executes at a time" workers::limits)
+        .takes(json!(wire_workers::LimitWorker))
+        .gives(200, json!(wire_queues::Moved))
+        .also(&[404, 422]),
+    route!(Post "/api/v1/workers/{id}/restart" "workers.restart" "End a worker process in order and start it anew" workers::restart)
+        .takes(json!(wire_workers::RestartWorker))
+        .gives(202, json!(wire_workers::SeatView))
+        .also(&[404, 409, 422]),
     route!(Post "/api/v1/workers/{id}/drain" "workers.drain" "Give a worker nothing new" workers::drain)
-        .gives(200, json!(wire::WorkerView))
+        .gives(200, json!(wire_workers::WorkerView))
         .also(&[404]),
     route!(Post "/api/v1/workers/{id}/resume" "workers.resume" "Give a worker work again" workers::resume)
-        .gives(200, json!(wire::WorkerView))
+        .gives(200, json!(wire_workers::WorkerView))
         .also(&[404]),
     route!(Get "/api/v1/queues" "queues.list" "The queues: depth, age, rates, who serves them" queues::list)
         .gives(200, json!(wire_queues::Queues))

@@ -36,10 +36,7 @@ pub async fn gather(app: &App, ended_since: Timestamp) -> Result<Status, Failure
     let health = health::judged(app);
     let oldest = queue.iter().filter_map(|row| row.oldest).min();
     let (approvals, approvals_stalled) = (look.approvals, look.approvals_stalled);
-    let workers = look.workers.into_iter().map(|worker| {
-        let load = workers::Load::of(&worker);
-        workers::shown(&worker.row, (load, &worker.runs), now)
-    });
+    let workers = look.workers.iter().map(|worker| workers::shown(worker, now));
     Ok(Status {
         schema: "hale.status/1".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -3,7 +3,7 @@
 use super::paint::{Look, Tone};
 use super::table::{Cell, Column, Table, pairs};
 use super::when;
-use crate::wire::{Component, FaultView, Health, Status, WorkerView};
+use crate::wire::{Component, FaultView, Health, Status};
 
 /// `hale status`.
 pub fn page(status: &Status, look: &Look) -> String {
@@ -119,39 +119,6 @@ pub fn faults(faults: &[FaultView], look: &Look) -> Table {
                 fault.until.as_deref().map(|until| when::moment(look, until)).unwrap_or("cleared".to_owned()),
             ),
             Cell::from(fault.hits.to_string()),
-        ]);
-    }
-    table
-}
-
-pub fn workers(workers: &[WorkerView], look: &Look) -> Table {
-    let mut table = Table::new(&[
-        ("id", Column::Left),
-        ("status", Column::Left),
-        ("kind", Column::Left),
-        ("host", Column::Left),
-        ("pid", Column::Right),
-        ("busy", Column::Right),
-        ("started", Column::Left),
-        ("seen", Column::Left),
-        ("runs", Column::Left),
-    ]);
-    for worker in workers {
-        let (tone, glyph) = match worker.status.as_str() {
-            "live" => (Tone::Good, look.glyphs.good()),
-            "draining" => (Tone::Warn, look.glyphs.warn()),
-            _ => (Tone::Bad, look.glyphs.bad()),
-        };
-        table.row(vec![
-            Cell::from(worker.id.clone()),
-            Cell::new(format!("{glyph} {}", worker.status), tone),
-            Cell::from(worker.kind.clone()),
-            Cell::from(worker.host.clone()),
-            Cell::from(worker.pid.to_string()),
-            Cell::from(format!("{}/{}", worker.busy, worker.slots)),
-            Cell::from(when::moment(look, &worker.started_at)),
-            Cell::from(format!("{} ago", when::span(worker.seen_ms_ago))),
-            Cell::from(worker.runs.join(",")),
         ]);
     }
     table

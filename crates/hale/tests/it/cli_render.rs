@@ -6,7 +6,8 @@ use hale::exit::{Error, Exit};
 use hale::render::paint::{Glyphs, Look, Times};
 use hale::render::table::{Column, Table, cut};
 use hale::render::{diagnosis, error, pack, run, status, step, when};
-use hale::wire::{Component, Diagnosis, FixReport, PackView, RunView, Status, WorkerView};
+use hale::wire::workers::WorkerView;
+use hale::wire::{Component, Diagnosis, FixReport, PackView, RunView, Status};
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::retry::RetryClass;
@@ -287,8 +288,11 @@ fn server() -> Status {
             busy: 1,
             started_at: "2026-11-22T03:00:00.000Z".to_owned(),
             seen_ms_ago: 0,
+            progress_ms_ago: Some(0),
+            seat: None,
             queues: Vec::new(),
             runs: vec!["run_01JD4M8Q2R7WX5B9N3K6T0VYHZ".to_owned()],
+            end: None,
         }],
         packs: 3,
         model: "sim/small".to_owned(),
@@ -323,10 +327,12 @@ fn the_server_fits_on_a_screen() {
       model    sim/small (simulated; set OPENAI_API_KEY or HALE_MODEL_BASE_URL for a real one)
       access   no key needed on loopback
     "#);
-    insta::assert_snapshot!(plain(&status::workers(&server().workers, &look(None)).render(&look(None))), @r#"
-    ID                              STATUS  KIND      HOST  PID  BUSY  STARTED  SEEN     RUNS
-    wrk_01JD4M8Q2R7WX5B9N3K6T0VYHZ  ✔ live  embedded  box    42   1/5  5m ago   0ms ago  run_01JD4M8Q2R7WX5B9N3K6T0VYHZ
-    "#);
+    let status = server();
+    let workers = hale::render::workers::table(&status.workers.iter().collect::<Vec<_>>(), &look(None));
+    let shown = plain(&workers.render(&look(None)));
+    for column in ["SEAT", "QUEUES", "SEEN", "PROGRESS", "1/5", "0ms ago", "wrk_01JD4M8Q2R7WX5B9N3K6T0VYHZ"] {
+        assert!(shown.contains(column), "{shown}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::http_house::{Answer, House, PATIENCE, Plan};
 use hale::http::Stage;
 use hale::http::routes::{Door, TABLE};
+use hale::wire::workers::WorkerView;
 use hale::wire::*;
 use hale_core::run::{Event, Record};
 use serde_json::{Value, json};
@@ -262,10 +263,16 @@ async fn a_worker_process_joins_and_syncs() {
     let id = hale_core::id::WorkerId::mint(house.app.engine.now(), 7).to_string();
     house.post(&format!("/api/v1/workers/{id}/sync"), json!({"holds": []})).gives(404).await;
     let hello = json!({"id": id, "host": "far", "pid": 7, "slots": 2});
-    house.post("/api/v1/workers", hello).gives(200).await;
+    let welcome: Value = house.post("/api/v1/workers", hello.clone()).gives(200).await.json();
+    let token = welcome["token"].as_str().unwrap();
     house.post("/api/v1/runs", json!({"pack": "echo"})).gives(202).await;
-    let sync = json!({"holds": [], "wait_ms": 3000});
-    let synced: Value = house.post(&format!("/api/v1/workers/{id}/sync"), sync).gives(200).await.json();
+    let (path, sync) = (format!("/api/v1/workers/{id}/sync"), json!({"holds": [], "wait_ms": 3000}));
+    // Its id stands in the list; that alone neither joins, nor takes orders, nor leaves in its name.
+    house.post("/api/v1/workers", hello).gives(403).await;
+    let refused = house.post(&path, sync.clone()).gives(403).await.problem();
+    assert_eq!((refused.code.as_str(), refused.field.as_deref()), ("E005", Some("x-hale-worker-token")));
+    house.post(&format!("/api/v1/workers/{id}/leave"), json!({})).gives(403).await;
+    let synced: Value = house.post(&path, sync).header("x-hale-worker-token", token).gives(200).await.json();
     assert_eq!(synced["orders"].as_array().map(Vec::len), Some(1), "{synced}");
     let page: Page<WorkerView> = house.get("/api/v1/workers").gives(200).await.json();
     let worker = page.items.iter().find(|worker| worker.id == id).unwrap();

@@ -327,6 +327,13 @@ impl World {
         start(&mut command, &self.path("worker.log"))
     }
 
+    /// A worker with so many slots.
+    pub fn worker_of(&self, slots: usize) -> Process {
+        let mut command = program(self.dir.path(), HALE);
+        command.args(["worker", "--slots", &slots.to_string()]).arg("--data").arg(&self.data);
+        start(&mut command, &self.path("worker.log"))
+    }
+
     /// The program as a person at a shell has it.
     pub fn program(&self) -> Command {
         program(self.dir.path(), HALE)

@@ -6,7 +6,7 @@ use super::output::More;
 use super::{Phase, Supervisor};
 use crate::job::event::{Ended, Event};
 use crate::job::plan::Message;
-use crate::process::tree;
+use crate::process::{oom, tree};
 use hale_core::kill::{End, Facts, classify};
 
 impl Supervisor {
@@ -21,7 +21,7 @@ impl Supervisor {
             raw_status: self.ended.map(|ended| ended.status),
             stop: self.stop,
             cgroup_oom_kills,
-            machine_oom_kills: machine_oom_kills().zip(self.machine_oom_kills).map(|(now, then)| now - then),
+            machine_oom_kills: oom::machine().zip(self.machine_oom_kills).map(|(now, then)| now - then),
             peak_rss_bytes: self.watch.peak_rss_bytes,
             peak_data_bytes: self.watch.peak_data_bytes,
             peak_tasks: self.watch.peak_tasks,
@@ -67,10 +67,4 @@ impl Supervisor {
             pipe.close(&mut self.out);
         }
     }
-}
-
-/// Processes that the kernel has killed for lack of memory since it started, on the whole machine.
-pub(super) fn machine_oom_kills() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/vmstat").ok()?;
-    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.parse().ok()
 }

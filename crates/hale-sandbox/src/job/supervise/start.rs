@@ -4,7 +4,6 @@
 //! job before anything of the program runs.
 //! Read next: [`super::Supervisor`].
 
-use super::finish::machine_oom_kills;
 use super::outbox::Outbox;
 use super::output::{Output, Pipe, Stream};
 use super::watch::Watch;
@@ -16,7 +15,7 @@ use crate::job::plan::{Built, Entrance, GO, MARKER, Message, Order, Plan};
 use crate::job::reaper::{Entry, Record};
 use crate::job::wall::{Standing, Wall, lacking};
 use crate::process::piped::{self, Launcher};
-use crate::process::{start_time, tree};
+use crate::process::{oom, start_time, tree};
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -66,7 +65,7 @@ fn begin(out: &mut Option<Outbox>) -> Result<Supervisor, Message> {
     let subreaper = rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1));
     let mut walls = vec![Wall::Subreaper.built(subreaper)];
     let cgroup = group(&plan, &mut walls);
-    let machine = machine_oom_kills();
+    let machine = oom::machine();
     let entering = Entering::start(&plan, &launcher, cgroup.as_ref());
     let built = entering.and_then(|entering| {
         watched(own_pid, &mut walls);

@@ -8,11 +8,13 @@
 use crate::client::{Ask, Client};
 use crate::exit::{Error, Exit};
 use crate::http::limits::WORKER_BLOB_BYTES;
+use crate::http::workers::{RUN_TOKEN, WORKER_TOKEN};
 use crate::wire::jobs::Kept;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::port::Boxed;
 use hale_core::retry::RetryClass;
+use hale_core::supervise::beat;
 use hale_engine::facade::workers::calls::Calls;
 use hale_engine::facade::workers::{Sync, Synced, Welcome};
 use hale_engine::input::{Append, Hello, Refusal};
@@ -29,15 +31,13 @@ use tokio_util::sync::CancellationToken;
 
 /// Writes in one request.
 const BATCH: usize = 64;
-/// How long the server may keep a poll.
-const POLL: Duration = Duration::from_secs(4);
 /// How long writing "released" may take; what is not written by then is leased again when its lease runs out.
 const GIVING_BACK: Duration = Duration::from_secs(5);
 /// Between two bundles of lines: a watcher sees them at once, and a chatty program makes five requests a second.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 /// The largest content over a slow line.
 const UPLOAD: Duration = Duration::from_secs(120);
-/// Between two tries when the server is away.
+/// Between two tries when the server is away, and some by chance.
 const AGAIN: Duration = Duration::from_millis(300);
 
 /// A write and who waits for its answer.
@@ -71,11 +71,17 @@ pub struct Server {
     hello: Arc<Hello>,
     /// The last model call that the server has acknowledged.
     told: Arc<AtomicU64>,
+    /// Proves that we are the worker that joined.
+    token: Arc<str>,
 }
 
 impl Server {
-    pub fn new(client: Arc<Client>, hello: Hello) -> Self {
-        Self { client, hello: Arc::new(hello), told: Arc::default() }
+    pub fn new(client: Arc<Client>, hello: Hello, token: &str) -> Self {
+        Self { client, hello: Arc::new(hello), told: Arc::default(), token: Arc::from(token) }
+    }
+
+    fn proven(&self, ask: Ask) -> Ask {
+        ask.header(WORKER_TOKEN, &*self.token)
     }
 
     async fn sync(&self, worker: &Worker, appends: Vec<Append>, wait: Duration) -> Result<Synced, Error> {
@@ -94,7 +100,7 @@ impl Server {
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let sync = Sync { holds: worker.holds(), appends, calls, told: lines, wait_ms };
         let path = format!("/api/v1/workers/{}/sync", self.hello.id);
-        let result = self.client.ask(Ask::post(path, &sync).patient(wait)).await;
+        let result = self.client.ask(self.proven(Ask::post(path, &sync)).patient(wait)).await;
         if let (Ok(_), Some(last)) = (&result, last) {
             self.told.fetch_max(last, Ordering::Relaxed);
         }
@@ -102,7 +108,8 @@ impl Server {
             && error.exit == Exit::NotFound
         {
             // The server began anew and has forgotten us.
-            let joined: Result<Welcome, Error> = self.client.post("/api/v1/workers", &*self.hello).await;
+            let ask = self.proven(Ask::post("/api/v1/workers", &*self.hello));
+            let joined: Result<Welcome, Error> = self.client.ask(ask).await;
             if joined.is_ok() {
                 tracing::info!(event = "worker_joined", "joined again as {}", self.hello.id);
             }
@@ -142,13 +149,14 @@ impl Server {
 
     /// Contents of jobs go to the server, which has the store.
     pub fn keep(&self) -> Keep {
-        let (client, worker) = (self.client.clone(), self.hello.id);
+        let (server, client, worker) = (self.clone(), self.client.clone(), self.hello.id);
         let put = move |content: Content| -> Boxed<'static, Result<String, Failure>> {
-            let client = client.clone();
+            let (server, client) = (server.clone(), client.clone());
             Box::pin(async move {
-                let Content { run, epoch, bytes } = content;
+                let Content { run, epoch, bytes, token } = content;
                 let path = format!("/api/v1/workers/{worker}/blobs?run={run}&epoch={epoch}");
-                let kept: Result<Kept, Error> = client.ask(Ask::put(path, bytes).patient(UPLOAD)).await;
+                let ask = server.proven(Ask::put(path, bytes)).header(RUN_TOKEN, &*token).patient(UPLOAD);
+                let kept: Result<Kept, Error> = client.ask(ask).await;
                 kept.map(|kept| kept.hash).map_err(|error| {
                     let failure = Failure::new(
                         Code::E007,
@@ -163,12 +171,14 @@ impl Server {
         Keep { put: Arc::new(put), most: WORKER_BLOB_BYTES as u64 }
     }
 
-    /// Asks for orders until `stop`.
+    /// Asks for orders until `stop`. A poll is the heartbeat of all runs in hand, and each lasts a little longer or
+    /// shorter than others: many workers that began together do not beat together for long.
     pub async fn poll(self, worker: Arc<Worker>, orders: Orders, stop: CancellationToken) {
-        loop {
+        for n in 0.. {
+            let wait = beat(self.hello.id.0, n).duration();
             let polled = tokio::select! {
                 () = stop.cancelled() => return,
-                polled = self.sync(&worker, Vec::new(), POLL) => polled,
+                polled = self.sync(&worker, Vec::new(), wait) => polled,
             };
             match polled {
                 Ok(synced) => {
@@ -180,7 +190,7 @@ impl Server {
                 }
                 Err(error) => {
                     tracing::warn!(event = "worker_poll_failed", error = %error.message, "no orders: the server did not answer");
-                    tokio::time::sleep(AGAIN).await;
+                    tokio::time::sleep(AGAIN + wait / 10).await;
                 }
             }
         }
@@ -209,7 +219,8 @@ impl Server {
         // Polling on would join again. An order may still be on its way to us: the server gives it back in our name.
         stop.cancel();
         let path = format!("/api/v1/workers/{}/leave", self.hello.id);
-        let _: Result<Value, Error> = self.client.post(path, &serde_json::json!({})).await;
+        let ask = self.proven(Ask::post(path, &serde_json::json!({})));
+        let _: Result<Value, Error> = self.client.ask(ask).await;
     }
 }
 
