@@ -5,8 +5,10 @@
 
 pub mod approvals;
 pub mod arms;
+pub mod audit;
 pub mod bulk;
 pub mod clear;
+pub mod killswitch;
 pub mod letters;
 pub mod operate;
 pub mod packs;
@@ -30,6 +32,7 @@ use crate::registry::Registry;
 use crate::settings::{Config, Settings};
 use crate::worker::jobs::{Jobs, Owner};
 use crate::worker::results::Keep;
+use crate::worker::switches::Switches;
 use crate::worker::{Link, Worker};
 use arc_swap::ArcSwap;
 use hale_core::code::Code;
@@ -80,6 +83,9 @@ pub(crate) struct Inner {
     pub stop: CancellationToken,
     /// Schedules changed.
     pub schedules_changed: tokio::sync::Notify,
+    pub switches: Switches,
+    /// Who throws or takes off a kill switch; one at a time, since each reads what stands.
+    pub killswitch: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -100,6 +106,7 @@ impl Engine {
         let (inbox, received) = mpsc::channel(limits::INBOX);
         let (hub, arms, stop) = (Hub::default(), Arms::default(), CancellationToken::new());
         let desk = desk(&config, (&store, &registry, &settings), (&meters, &hub, &arms))?;
+        let switches = desk.switches.clone();
         crate::tasks::spawn("loop", crate::engine::run(desk, received, stop.clone()));
         let inner = Inner {
             started_at: config.clock.now(),
@@ -121,6 +128,8 @@ impl Engine {
             embedded: std::sync::Mutex::default(),
             stop,
             schedules_changed: tokio::sync::Notify::new(),
+            switches,
+            killswitch: tokio::sync::Mutex::default(),
             config,
         };
         let engine = Self(Arc::new(inner));
@@ -240,6 +249,7 @@ impl Engine {
         *self.embedded_cell() = Some((id, token.clone()));
         let mut worker =
             Worker::new(id, self.link(id), self.0.gateway.clone(), self.0.hub.clone(), self.clock());
+        worker.switches = self.0.switches.clone();
         worker.files_allow.clone_from(&self.0.config.files_allow);
         worker.model_timeout = self.0.config.model_timeout;
         worker.blobs = Some(self.0.blobs.clone());
@@ -351,6 +361,9 @@ fn desk(
         flows: Default::default(),
         owed: BTreeMap::new(),
         checked_at: config.clock.now(),
+        standing: Default::default(),
+        switches: Switches::default(),
+        returns: None,
     };
     let rows = store.workers().map_err(|error| error.failure())?;
     desk.remember_workers(rows);

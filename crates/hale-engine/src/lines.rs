@@ -229,6 +229,7 @@ impl Desk {
             }
         }
         self.queue.release_all();
+        self.rethrow();
     }
 }
 

@@ -22,7 +22,7 @@ impl Desk {
     /// look round.
     pub(crate) fn next_wake(&self) -> Instant {
         let timer = self.timers.first().map(|(at, _)| *at);
-        let due = [timer, self.ripening.wake(), self.gates.wake].into_iter().flatten().min();
+        let due = [timer, self.ripening.wake(), self.gates.wake, self.returns].into_iter().flatten().min();
         let look = self.next_look();
         self.config.clock.instant(due.map_or(look, |due| due.min(look)))
     }
@@ -75,6 +75,7 @@ impl Desk {
         let now = self.now();
         self.ripen(now);
         self.let_go(now);
+        self.let_return(now);
         while let Some((at, id)) = self.timers.first().copied() {
             if at > now {
                 break;
@@ -156,6 +157,7 @@ impl Desk {
             self.lose_worker(id, now);
         }
         self.lose_orphans(now);
+        self.enforce(now);
         self.check_queue(now);
         self.watchers.retain(|_, watchers| {
             watchers.retain(|watcher| !watcher.is_closed());

@@ -13,6 +13,7 @@ pub mod arm;
 pub mod diagnosis;
 pub mod dlq;
 pub mod error;
+pub mod killswitch;
 pub mod live;
 pub mod pack;
 pub mod paint;

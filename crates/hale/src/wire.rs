@@ -4,11 +4,13 @@
 //! Read next: [`crate::http`], which fills them.
 
 pub mod arms;
+pub mod audit;
 pub mod backtests;
 pub mod bulk;
 pub mod capability;
 pub mod dlq;
 pub mod jobs;
+pub mod killswitch;
 pub mod queues;
 pub mod schedules;
 pub mod stats;
@@ -265,6 +267,8 @@ pub struct Status {
     pub access: String,
     /// Faults injected now.
     pub faults: Vec<FaultView>,
+    #[serde(default)]
+    pub switches: killswitch::Switches,
 }
 
 /// `GET /health` and its other paths; 503 unless `healthy` or `degraded`.

@@ -13,6 +13,7 @@ mod evidence;
 mod fixes;
 mod flight;
 mod jobs;
+mod killswitch;
 mod idle;
 mod leaving;
 mod letters;
