@@ -14,6 +14,7 @@ pub mod fault;
 pub mod filter;
 pub mod id;
 pub mod kill;
+pub mod killswitch;
 pub mod limiter;
 pub mod limits;
 pub mod meter;

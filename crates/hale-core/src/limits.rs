@@ -134,6 +134,8 @@ pub const QUARANTINE_KILLS: usize = 3;
 pub const STATS_RUNS: u32 = 10_000;
 /// Journals that statistics of steps read.
 pub const STATS_JOURNALS: u32 = 500;
+/// Rows of the audit trail are kept at least this long.
+pub const AUDIT_KEPT: Millis = Millis::seconds(365 * 86_400);
 /// Runs in one page of a list.
 pub const PAGE: u32 = 100;
 /// The largest page a caller may ask for.

@@ -217,8 +217,6 @@ operations! {
         "injected the fault {target}", "Make a fault happen, on purpose and for a stated time";
     ChaosClear "chaos.clear" R1 NO_RUN, By(ChaosInject),
         "cleared the fault {target}", "End an injected fault";
-    ConfigReload "config.reload" R2 NO_RUN, Words("put the former file back and reload"),
-        "reloaded the configuration {target}", "Read the configuration again; a broken one changes nothing";
     BackupCreate "backup.create" R1 NO_RUN, Words("delete the backup file"),
         "backed up to {target}", "Copy the store while it runs";
     ArtifactsPut "artifacts.put" R1 NO_RUN, Words("it goes when retention.artifacts has passed"),
@@ -233,6 +231,12 @@ operations! {
         "registered the arm {target}", "Let a service elsewhere take tasks, until it falls silent";
     ArmsDeregister "arms.deregister" R2 NO_RUN, By(ArmsRegister),
         "deregistered the arm {target}", "Send an arm no more tasks; runs under way go on";
+    KillswitchOn "killswitch.on" R3 NO_RUN, By(KillswitchOff),
+        "threw the kill switch {target}", "Start nothing of a pack, tool or tenant, or nothing at all, and end what runs";
+    KillswitchOff "killswitch.off" R2 NO_RUN, By(KillswitchOn),
+        "took off the kill switch {target}", "Let a pack, tool or tenant go again, two targets a minute";
+    AuditPrune "audit.prune" R4 NO_RUN, Never,
+        "cut the audit trail before {target}", "Forget rows of the audit trail that are older than a year";
     ServerDrain "server.drain" R3 NO_RUN, Words("start the server again: hale up"),
         "drained the server {target}", "Finish what runs, take nothing new, and stop";
 }

@@ -168,6 +168,9 @@ impl Desk {
 
     /// Sends a leased run to its worker; a pack that is gone by now fails the run.
     fn order(&mut self, worker: WorkerId, run: Run, (input, records): (Arc<str>, Vec<Record>)) {
+        if self.held_back(&run) {
+            return;
+        }
         let found = self.registry.manifest(&run.pack);
         let Some(manifest) = found else {
             let message = format!("load pack {} v{}", run.pack.name, run.pack.version);

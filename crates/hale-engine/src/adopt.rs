@@ -93,6 +93,7 @@ impl Desk {
             due: None,
             parent: Some(bound),
         };
+        self.admits(&order)?;
         Ok((order, input))
     }
 

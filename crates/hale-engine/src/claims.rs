@@ -43,9 +43,12 @@ impl Desk {
         let now = self.now();
         // An empty list sorts first and is served last.
         for (served, slots) in groups.into_iter().rev() {
-            let Desk { queue, gates, registry, settings, .. } = self;
-            let may =
-                |line: &hale_core::queue::Line| !settings.holds(&line.key) && gates.may(line, registry, now);
+            let Desk { queue, gates, registry, settings, standing, .. } = self;
+            let may = |line: &hale_core::queue::Line| {
+                !settings.holds(&line.key)
+                    && !standing.holds(&line.key, now)
+                    && gates.may(line, registry, now)
+            };
             let claims = queue.next(slots.min(CLAIMS_MAX), |name| serves(&served, name), may);
             for claim in claims {
                 self.place(claim, &served, now);

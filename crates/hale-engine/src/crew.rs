@@ -56,6 +56,9 @@ impl Desk {
             orders,
             stored_at: now,
         };
+        if !self.standing.on.is_empty() {
+            state.send(self.switches_now(now));
+        }
         self.workers.insert(hello.id, state);
         self.push(Op::Worker(row), Act::Written { reply });
     }

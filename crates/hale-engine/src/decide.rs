@@ -81,6 +81,10 @@ impl Desk {
             )));
             return;
         }
+        if let Err(failure) = self.admits(&order) {
+            self.watchers.remove(&order.id);
+            return drop(reply.send(Err(failure)));
+        }
         if self.queue.len() >= limits::QUEUE_DEPTH {
             self.watchers.remove(&order.id);
             let message = format!("accept the run: {} runs wait already", self.queue.len());
@@ -120,7 +124,9 @@ impl Desk {
     }
 
     fn may_be_born(&mut self, line: &Line, now: Timestamp) -> bool {
-        !self.queue.is_paused(&line.queue) && self.gates.may(line, &self.registry, now)
+        !self.queue.is_paused(&line.queue)
+            && !self.standing.holds(&line.key, now)
+            && self.gates.may(line, &self.registry, now)
     }
 
     fn born_leased(&mut self, moved: &mut Moved, worker: WorkerId, now: Timestamp) {

@@ -11,10 +11,12 @@ use crate::live::Hub;
 use crate::quarantine::{Blamed, Quarantine};
 use crate::registry::Registry;
 use crate::settings::{Config, Settings};
+use crate::worker::switches::Switches;
 use crate::worker::{Order, Orders};
 use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
+use hale_core::killswitch::Standing;
 use hale_core::meter::Meters;
 use hale_core::queue::{Line, Queue};
 use hale_core::run::{Effect, Event, Record, Run, event};
@@ -198,6 +200,10 @@ pub(crate) struct Desk {
     pub checked_at: Timestamp,
     /// When it was stored last which workers were heard of.
     pub seen_stored_at: Timestamp,
+    /// Kill switches, the embedded worker's view of them, and when the next held target comes back.
+    pub standing: Standing,
+    pub switches: Switches,
+    pub returns: Option<Timestamp>,
 }
 
 impl Desk {

@@ -20,7 +20,7 @@ use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::RunId;
 use hale_core::limits;
-use hale_core::run::StateName;
+use hale_core::run::{Run, StateName};
 use hale_core::time::{Millis, Timestamp};
 use hale_playbooks::evidence::{Builder, Evidence, Reason, Subject};
 use hale_playbooks::value::Value;
@@ -182,11 +182,30 @@ impl Engine {
             Some((stored, facts)) => run_facts::says(&stored.run, (facts, &verdict, evidence.taken_at())),
             None => says(&verdict),
         };
+        let says = match of_run.as_ref().and_then(|(stored, _)| self.switched_off(&stored.run)) {
+            Some(switched) => format!("{switched}; {says}"),
+            None => says,
+        };
         let (run, time) = match of_run {
             Some((stored, facts)) => (Some(stored), facts.time()),
             None => (None, BTreeMap::new()),
         };
         Ok(Diagnosed { says, verdict, run, time, took: Millis::from(begun.elapsed()) })
+    }
+}
+
+impl Engine {
+    /// What a kill switch means for a run that has not ended.
+    fn switched_off(&self, run: &Run) -> Option<String> {
+        let standing = self.switches();
+        if run.is_terminal() {
+            return None;
+        }
+        if let Some(switch) = standing.over(run) {
+            return Some(format!("{}; hale killswitch list", switch.told()));
+        }
+        let at = standing.returns(run.tenant.as_deref(), &run.pack.name)?;
+        Some(format!("its kill switch is off again, and it goes from {at} on; hale killswitch list"))
     }
 }
 

@@ -6,8 +6,10 @@
 pub mod approvals;
 pub mod arms;
 pub mod artifacts;
+pub mod audit;
 pub mod bulk;
 pub mod clear;
+pub mod killswitch;
 pub mod letters;
 pub mod operate;
 pub mod packs;
@@ -37,6 +39,7 @@ use crate::supervisor::Supervisor;
 use crate::tokens::Tokens;
 use crate::worker::jobs::{Jobs, Owner};
 use crate::worker::results::Keep;
+use crate::worker::switches::Switches;
 use crate::worker::{Link, Worker};
 use arc_swap::ArcSwap;
 use hale_core::code::Code;
@@ -92,6 +95,9 @@ pub(crate) struct Inner {
     pub schedules_changed: tokio::sync::Notify,
     pub stores: Stores,
     pub stow: Stow,
+    pub switches: Switches,
+    /// Who throws or takes off a kill switch; one at a time, since each reads what stands.
+    pub killswitch: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -112,6 +118,7 @@ impl Engine {
         let (inbox, received) = mpsc::channel(limits::INBOX);
         let (hub, arms, stop) = (Hub::default(), Arms::default(), CancellationToken::new());
         let desk = desk(&config, (&store, &registry, &settings), (&meters, &hub, &arms))?;
+        let switches = desk.switches.clone();
         crate::tasks::spawn("loop", crate::engine::run(desk, received, stop.clone()));
         let inner = Inner {
             started_at: config.clock.now(),
@@ -137,6 +144,8 @@ impl Engine {
             schedules_changed: tokio::sync::Notify::new(),
             stores: Stores::default(),
             stow: Stow::default(),
+            switches,
+            killswitch: tokio::sync::Mutex::default(),
             config,
         };
         let engine = Self(Arc::new(inner));
@@ -259,6 +268,7 @@ impl Engine {
         *self.embedded_cell() = Some((id, token.clone()));
         let mut worker =
             Worker::new(id, self.link(id), self.0.gateway.clone(), self.0.hub.clone(), self.clock());
+        worker.switches = self.0.switches.clone();
         worker.files_allow.clone_from(&self.0.config.files_allow);
         worker.model_timeout = self.0.config.model_timeout;
         worker.blobs = Some(self.0.blobs.clone());
@@ -379,6 +389,9 @@ fn desk(
         owed: BTreeMap::new(),
         checked_at: config.clock.now(),
         seen_stored_at: config.clock.now(),
+        standing: Default::default(),
+        switches: Switches::default(),
+        returns: None,
     };
     let rows = store.workers().map_err(|error| error.failure())?;
     desk.remember_workers(rows);

@@ -22,6 +22,7 @@ mod family;
 mod gates;
 pub mod health;
 pub mod input;
+pub mod killswitch;
 mod lines;
 pub mod live;
 pub mod quarantine;

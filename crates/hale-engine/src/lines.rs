@@ -230,6 +230,7 @@ impl Desk {
         }
         self.queue.release_all();
         self.resize_workers();
+        self.rethrow();
     }
 }
 

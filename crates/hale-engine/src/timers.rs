@@ -23,7 +23,8 @@ impl Desk {
     pub(crate) fn next_wake(&self) -> Instant {
         let timer = self.timers.first().map(|(at, _)| *at);
         let rested = self.rests().then_some(self.rests_until).filter(|_| self.undurable() > 0);
-        let due = [timer, self.ripening.wake(), self.gates.wake, rested].into_iter().flatten().min();
+        let due =
+            [timer, self.ripening.wake(), self.gates.wake, rested, self.returns].into_iter().flatten().min();
         let look = self.next_look();
         self.config.clock.instant(due.map_or(look, |due| due.min(look)))
     }
@@ -76,6 +77,7 @@ impl Desk {
         let now = self.now();
         self.ripen(now);
         self.let_go(now);
+        self.let_return(now);
         while let Some((at, id)) = self.timers.first().copied() {
             if at > now {
                 break;
@@ -158,6 +160,7 @@ impl Desk {
         }
         self.lose_orphans(now);
         self.note_seen(now);
+        self.enforce(now);
         self.check_queue(now);
         self.watchers.retain(|_, watchers| {
             watchers.retain(|watcher| !watcher.is_closed());

@@ -11,6 +11,7 @@ pub mod host;
 pub mod places;
 pub mod job;
 pub mod jobs;
+pub mod switches;
 pub mod telling;
 pub mod results;
 pub mod replay;
@@ -22,10 +23,11 @@ use crate::input::{Append, Refusal};
 use crate::live::Hub;
 use crate::stow::Stow;
 use hale_core::id::{RunId, WorkerId};
+use hale_core::killswitch::Switch;
 use hale_core::pack::{Kind, Manifest};
 use hale_core::port::Boxed;
 use hale_core::run::{Event, Record, Run};
-use hale_core::time::Millis;
+use hale_core::time::{Millis, Timestamp};
 use hale_gateway::{Gateway, Route};
 use hale_sandbox::Grant;
 use hale_store::Blobs;
@@ -38,6 +40,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use switches::Switches;
 use telling::Tell;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +60,11 @@ pub enum Order {
     Stop {
         run: RunId,
         epoch: u64,
+    },
+    /// The kill switches that are on, all of them; `now` is the server's.
+    Switches {
+        on: Vec<Switch>,
+        now: Timestamp,
     },
 }
 
@@ -110,6 +118,8 @@ pub struct Worker {
     pub jobs: Option<Arc<Jobs>>,
     /// Where jobs tell what they say.
     pub tell: Tell,
+    /// Kill switches; the embedded worker shares those of the loop.
+    pub switches: Switches,
     running: Mutex<HashMap<RunId, Held>>,
     /// What comes from now on is given back unbegun.
     leaving: AtomicBool,
@@ -143,6 +153,7 @@ impl Worker {
             keep: None,
             jobs: None,
             tell,
+            switches: Switches::default(),
             running: Mutex::default(),
             leaving: AtomicBool::new(false),
         }
@@ -183,6 +194,7 @@ impl Worker {
             match order {
                 Some(Order::Run(assignment)) => self.begin(*assignment),
                 Some(Order::Stop { run, epoch }) => self.stop(run, epoch),
+                Some(Order::Switches { on, now }) => self.switches.set(&on, now),
                 None => break,
             }
         }

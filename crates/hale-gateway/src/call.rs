@@ -220,8 +220,21 @@ impl Gateway {
     pub async fn chat(
         &self,
         route: &Route,
-        mut request: ChatRequest,
+        request: ChatRequest,
         on_chunk: OnChunk<'_>,
+    ) -> Result<Served, Failed> {
+        self.chat_while(route, request, (on_chunk, &|| true)).await
+    }
+
+    /// As [`Self::chat`], but asks no fallback once `may` says no.
+    ///
+    /// # Errors
+    /// As [`Self::chat`].
+    pub async fn chat_while(
+        &self,
+        route: &Route,
+        mut request: ChatRequest,
+        (on_chunk, may): (OnChunk<'_>, &(dyn Fn() -> bool + Sync)),
     ) -> Result<Served, Failed> {
         let mut tried: Vec<Tried> = Vec::new();
         let heard = AtomicBool::new(false);
@@ -231,6 +244,9 @@ impl Gateway {
         };
         for full in std::iter::once(&route.primary).chain(&route.fallback) {
             let left = request.deadline.saturating_duration_since(Instant::now());
+            if !tried.is_empty() && !may() {
+                return Err(failed(tried, None));
+            }
             if !tried.is_empty() && left < FALLBACK_NEEDS {
                 return Err(failed(tried, Some(full)));
             }

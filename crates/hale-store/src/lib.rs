@@ -6,6 +6,7 @@
 //! Leaves to others: deciding what to write (`hale-engine`) and every transition (`hale_core::run::apply`).
 //! Read next: [`store`], the trait; then [`op`], what can be written; then `sqlite/writer.rs`, how.
 
+pub mod audit;
 pub mod backup;
 pub mod blobs;
 pub mod bulk;

@@ -8,6 +8,7 @@ mod artifacts;
 mod bulk;
 mod write;
 
+use crate::audit::{Head, Sealed};
 use crate::blobs::{Blobs, MemoryBlobs};
 use crate::row::{error_code, holds_text};
 use crate::{
@@ -41,7 +42,8 @@ struct Kept {
     settings: BTreeMap<String, String>,
     keys: BTreeMap<KeyId, KeyRow>,
     workers: BTreeMap<WorkerId, WorkerRow>,
-    audit: Vec<AuditRow>,
+    audit: Vec<Sealed>,
+    audit_head: Option<Head>,
     /// In the order of their deaths, each once.
     dead: Vec<DeadRow>,
     bulks: BTreeMap<OperationId, bulk::KeptBulk>,
@@ -324,15 +326,32 @@ impl Store for Memory {
     }
 
     fn audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditRow>, Error> {
+        Ok(self.audit_newest(filter, None, limit)?.into_iter().map(|sealed| sealed.row).collect())
+    }
+
+    fn audit_newest(
+        &self,
+        filter: &AuditFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Sealed>, Error> {
         let kept = self.kept();
-        let fits = |row: &&AuditRow| {
-            filter.id.is_none_or(|id| row.id == id)
-                && filter.operation.as_ref().is_none_or(|operation| row.operation == *operation)
-                && filter.target.as_ref().is_none_or(|target| row.target == *target)
-                && filter.since.is_none_or(|since| row.at >= since)
-                && filter.lab.is_none_or(|lab| row.lab == lab)
-        };
+        let fits = |sealed: &&Sealed| before.is_none_or(|seq| sealed.seq < seq) && filter.takes(&sealed.row);
         Ok(kept.audit.iter().rev().filter(fits).take(limit as usize).cloned().collect())
+    }
+
+    fn audit_oldest(&self, after: u64, limit: u32) -> Result<Vec<Sealed>, Error> {
+        let kept = self.kept();
+        let behind = kept.audit.iter().filter(|sealed| sealed.seq > after);
+        Ok(behind.take(limit as usize).cloned().collect())
+    }
+
+    fn audit_head(&self) -> Result<Option<Head>, Error> {
+        Ok(self.kept().audit_head)
+    }
+
+    fn audit_cuttable(&self, before: Timestamp) -> Result<u64, Error> {
+        Ok(self.kept().cuttable(before) as u64)
     }
 
     fn space(&self) -> Result<Space, Error> {

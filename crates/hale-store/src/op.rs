@@ -48,6 +48,9 @@ pub enum Op {
     Setting { key: String, value: Option<String> },
     /// An intent before a deed, or its outcome.
     Audit(Box<AuditRow>),
+    /// Cuts the oldest rows of the audit trail from before a moment; `row` becomes the one that vouches for them.
+    /// `Conflict` when there is nothing to cut.
+    AuditCut { before: Timestamp, row: Box<AuditRow> },
     /// An API key as it now is: the whole row.
     KeyPut(Box<KeyRow>),
     /// Ops that belong together: each is `Done`, or nothing of any is done and the first other answer is the answer.

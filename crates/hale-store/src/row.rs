@@ -174,7 +174,8 @@ pub struct PackHead {
     pub versions: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Committed before the deed.
     Intent,
@@ -207,6 +208,28 @@ pub struct AuditFilter {
     pub target: Option<String>,
     pub since: Option<Timestamp>,
     pub lab: Option<bool>,
+    pub actor: Option<String>,
+    pub until: Option<Timestamp>,
+    /// Found in operation, target or detail, ignoring case of ASCII letters.
+    pub text: Option<String>,
+}
+
+impl AuditFilter {
+    /// Whether a row fits.
+    pub(crate) fn takes(&self, row: &AuditRow) -> bool {
+        let holds = |text: &String| {
+            let told = format!("{} {} {}", row.operation, row.target, row.detail);
+            told.to_ascii_lowercase().contains(&text.to_ascii_lowercase())
+        };
+        self.id.is_none_or(|id| row.id == id)
+            && self.operation.as_ref().is_none_or(|operation| row.operation == *operation)
+            && self.target.as_ref().is_none_or(|target| row.target == *target)
+            && self.since.is_none_or(|since| row.at >= since)
+            && self.lab.is_none_or(|lab| row.lab == lab)
+            && self.actor.as_ref().is_none_or(|actor| row.actor == *actor)
+            && self.until.is_none_or(|until| row.at < until)
+            && self.text.as_ref().is_none_or(holds)
+    }
 }
 
 /// An API key; only the keyed hash of its secret is known here.

@@ -17,6 +17,7 @@ mod prune;
 mod read;
 mod rows;
 mod schema;
+mod trail;
 mod upkeep;
 mod waiting;
 mod write;
@@ -28,8 +29,10 @@ pub use schema::VERSION as SCHEMA_VERSION;
 pub(crate) use artifacts::all_named;
 pub(crate) use read::{decode_chunk, stored_run};
 pub(crate) use rows::{SLOT_INPUT, SLOT_OUTPUT, slot};
+pub(crate) use trail::walk;
 
 use self::open::Readers;
+use crate::audit::{Head, Sealed};
 use crate::blobs::{Blobs, Depot, Terms};
 use crate::{
     ArtifactCursor, ArtifactPage, AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor,
@@ -254,7 +257,30 @@ impl Store for Sqlite {
     }
 
     fn audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditRow>, Error> {
-        self.readers.with(|conn| rows::audit(conn, filter, limit))
+        let sealed = self.readers.with(|conn| trail::newest(conn, filter, (None, limit)))?;
+        Ok(sealed.into_iter().map(|sealed| sealed.row).collect())
+    }
+
+    fn audit_newest(
+        &self,
+        filter: &AuditFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Sealed>, Error> {
+        self.readers.with(|conn| trail::newest(conn, filter, (before, limit)))
+    }
+
+    fn audit_oldest(&self, after: u64, limit: u32) -> Result<Vec<Sealed>, Error> {
+        self.readers.with(|conn| trail::oldest(conn, after, limit))
+    }
+
+    fn audit_head(&self) -> Result<Option<Head>, Error> {
+        self.readers.with(|conn| trail::head(conn).map_err(Error::read("the audit trail")))
+    }
+
+    fn audit_cuttable(&self, before: Timestamp) -> Result<u64, Error> {
+        let read = Error::read("the audit trail");
+        Ok(self.readers.with(|conn| trail::cuttable(conn, before).map_err(read))?.0)
     }
 
     fn space(&self) -> Result<Space, Error> {

@@ -6,6 +6,7 @@
 //! [`Store::prune`], which belong on a blocking thread.
 //! Read next: [`crate::op`].
 
+use crate::audit::{Head, Sealed};
 use crate::{
     ArtifactCursor, ArtifactPage, AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor,
     DeadFilter, DeadGroup, DeadRow, Delayed, Error, ItemFilter, KeyRow, ListFilter, Op, OpResult, PackHead,
@@ -72,6 +73,20 @@ pub trait Store: Send + Sync {
     fn workers(&self) -> Result<Vec<WorkerRow>, Error>;
     /// Audit rows, newest first.
     fn audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditRow>, Error>;
+
+    /// Rows of the audit trail with their places in the chain, newest first, below `before`.
+    fn audit_newest(
+        &self,
+        filter: &AuditFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Sealed>, Error>;
+    /// The same without a filter, oldest first, behind `after`.
+    fn audit_oldest(&self, after: u64, limit: u32) -> Result<Vec<Sealed>, Error>;
+    /// The last row of the chain, as the store remembers it apart from the rows.
+    fn audit_head(&self) -> Result<Option<Head>, Error>;
+    /// Rows that an [`Op::AuditCut`] would cut.
+    fn audit_cuttable(&self, before: Timestamp) -> Result<u64, Error>;
 
     /// What the store takes and what the disk still has.
     fn space(&self) -> Result<Space, Error>;

@@ -62,6 +62,9 @@ pub fn database(conn: &Connection, blobs: &dyn Blobs) -> Result<Verified, Error>
         runs(conn, &mut verified)?;
         counters(conn, &mut verified)?;
         artifacts(conn, blobs, &mut verified)?;
+        if let Some(broken) = crate::sqlite::walk(conn)?.broken {
+            verified.problem(format!("audit trail, row {}: {}", broken.seq, broken.why));
+        }
     }
     Ok(verified)
 }

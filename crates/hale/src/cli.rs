@@ -7,6 +7,7 @@
 
 pub mod approvals;
 pub mod asking;
+pub mod audit;
 pub mod backtests;
 pub mod arms;
 pub mod artifacts;
@@ -14,6 +15,7 @@ pub mod backup;
 pub mod capabilities;
 pub mod chaos;
 pub mod completions;
+pub mod contexts;
 pub mod config;
 pub mod ctx;
 pub mod demo;
@@ -23,6 +25,7 @@ pub mod down;
 pub mod explain;
 pub mod following;
 pub mod keys;
+pub mod killswitch;
 pub mod lab;
 pub mod logs;
 pub mod many;
@@ -77,6 +80,9 @@ struct Globals {
     /// Address of the server, instead of looking for its address file [env: HALE_URL]
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
+    /// The server of this name, see `hale contexts list` [env: HALE_CONTEXT]
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "url")]
+    context: Option<String>,
     /// Data folder of the server [env: HALE_DATA]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -146,7 +152,13 @@ enum Command {
     #[command(subcommand)]
     Config(config::Verb),
     #[command(subcommand)]
+    Audit(audit::Verb),
+    #[command(subcommand)]
+    Killswitch(killswitch::Verb),
+    #[command(subcommand)]
     Keys(keys::Verb),
+    #[command(subcommand)]
+    Contexts(contexts::Verb),
     #[command(subcommand)]
     Secrets(secrets::Verb),
     #[command(subcommand)]
@@ -187,7 +199,7 @@ pub fn main() -> Exit {
     let format = if globals.json { Format::Json } else { globals.output.unwrap_or_default() };
     let talk = if globals.quiet { Talk::Quiet } else { Talk::Normal };
     let screen = Screen::new(Wishes { format, colour, talk }, &env);
-    let place = Place { url: globals.url, data: globals.data };
+    let place = Place { url: globals.url, context: globals.context, data: globals.data };
     let target = Target { place, key_file: globals.key_file };
     let mut ctx = match Ctx::new(screen, env, target) {
         Ok(ctx) => ctx,
@@ -209,6 +221,7 @@ impl Command {
             Command::Explain(args) => explain::run(&args, ctx),
             Command::Completions(args) => completions::run(&args, ctx),
             Command::Logs(args) => logs::run(&args, ctx),
+            Command::Contexts(verb) => verb.run(ctx),
             Command::Secrets(verb) => verb.run(ctx),
             Command::Lab(verb) => verb.run(ctx),
             command => ctx::block_on(command.ask(ctx))?,
@@ -237,6 +250,8 @@ impl Command {
             Command::Operations(verb) => verb.run(ctx).await,
             Command::Chaos(verb) => verb.run(ctx).await,
             Command::Config(verb) => verb.run(ctx).await,
+            Command::Audit(verb) => verb.run(ctx).await,
+            Command::Killswitch(verb) => verb.run(ctx).await,
             Command::Keys(verb) => verb.run(ctx).await,
             Command::Artifacts(verb) => verb.run(ctx).await,
             Command::Prune(args) => prune::run(args, ctx).await,
@@ -248,6 +263,7 @@ impl Command {
             | Command::Completions(_)
             | Command::Logs(_)
             | Command::Lab(_)
+            | Command::Contexts(_)
             | Command::Secrets(_) => {
                 Err(Error::new(Exit::Failed, "run the command: it speaks with no server"))
             }

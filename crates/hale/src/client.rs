@@ -6,6 +6,7 @@
 //! Read next: [`find`], then [`connection`], then [`events`].
 
 pub mod connection;
+pub mod contexts;
 pub mod events;
 pub mod find;
 
@@ -102,7 +103,8 @@ impl Client {
     /// When no server is known, or the key cannot be read.
     pub async fn find(target: &Target, env: &Environment, cwd: &Path) -> Result<Self, Error> {
         let base = find::find(&target.place, env, cwd).await?;
-        Ok(Self { base, key: key(target, env)?, correlation: correlation() })
+        let key = key(target, &base, env)?;
+        Ok(Self { base, key, correlation: correlation() })
     }
 
     pub fn address(&self) -> &str {
@@ -226,8 +228,22 @@ impl Client {
     }
 }
 
-fn key(target: &Target, env: &Environment) -> Result<Option<Secret>, Error> {
-    let file = match (&target.key_file, env.get("HALE_KEY"), env.get("HALE_KEY_FILE")) {
+/// The key for a server. One that a context names gets the context's key: a key of the environment is for another.
+fn key(target: &Target, base: &Base, env: &Environment) -> Result<Option<Secret>, Error> {
+    let own = base.context.as_ref().filter(|_| target.key_file.is_none());
+    if let Some(name) = own.and_then(|context| context.key_env.as_deref()) {
+        let unset = || {
+            Error::new(Exit::NotAuthorised, format!("take the key from {name}: it is not set"))
+                .during(format!("the address comes from {}", base.how))
+        };
+        return Ok(Some(Secret::new(env.get(name).ok_or_else(unset)?.trim())));
+    }
+    let (here, there) = match own {
+        Some(_) => (None, None),
+        None => (env.get("HALE_KEY"), env.get("HALE_KEY_FILE")),
+    };
+    let given = target.key_file.as_ref().or(own.and_then(|context| context.key_file.as_ref()));
+    let file = match (given, here, there) {
         (Some(file), ..) => file.clone(),
         (None, Some(key), _) => return Ok(Some(Secret::new(key.trim()))),
         (None, None, Some(file)) => PathBuf::from(file),

@@ -14,6 +14,7 @@ pub mod artifact;
 pub mod diagnosis;
 pub mod dlq;
 pub mod error;
+pub mod killswitch;
 pub mod live;
 pub mod pack;
 pub mod paint;

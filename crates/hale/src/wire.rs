@@ -5,11 +5,13 @@
 
 pub mod arms;
 pub mod artifacts;
+pub mod audit;
 pub mod backtests;
 pub mod bulk;
 pub mod capability;
 pub mod dlq;
 pub mod jobs;
+pub mod killswitch;
 pub mod queues;
 pub mod schedules;
 pub mod stats;
@@ -267,6 +269,8 @@ pub struct Status {
     pub access: String,
     /// Faults injected now.
     pub faults: Vec<FaultView>,
+    #[serde(default)]
+    pub switches: killswitch::Switches,
 }
 
 /// `GET /health` and its other paths; 503 unless `healthy` or `degraded`.

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::nearest::nearest;
 
 /// All keys of a pack.
-pub(super) const KEYS: [&str; 35] = [
+pub(super) const KEYS: [&str; 36] = [
     "name",
     "version",
     "description",
@@ -36,6 +36,7 @@ pub(super) const KEYS: [&str; 35] = [
     "retry",
     "temperature",
     "seed",
+    "critical",
     "queue",
     "priority",
     "system_prompt",
@@ -149,6 +150,7 @@ impl Reader {
             "retry" => manifest.retry = self.retry(node),
             "temperature" => manifest.temperature = self.number(node, "temperature", 0.0..=2.0),
             "seed" => manifest.seed = self.whole(node, "seed", 0..=u64::MAX),
+            "critical" => put(&mut manifest.critical, self.truth(node, "critical")),
             "queue" => manifest.queue = self.name(node, "queue"),
             "priority" => {
                 put(&mut manifest.priority, self.one_of(node, "priority", &["high", "normal", "low"]))

@@ -107,6 +107,9 @@ pub struct Manifest {
     /// Of an arm: a request may be sent twice under one key.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub idempotent: bool,
+    /// Its kill switch wants a word more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub critical: bool,
     /// Tools that the agent may call; empty means none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<String>,

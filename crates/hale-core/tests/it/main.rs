@@ -17,6 +17,7 @@ mod log_lines;
 mod offers;
 mod operations;
 mod kill_causes;
+mod killswitches;
 mod pack_errors;
 mod pack_jobs;
 mod pack_imports;

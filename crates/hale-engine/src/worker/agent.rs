@@ -123,7 +123,7 @@ impl Agent<'_> {
                 let served = host
                     .worker
                     .gateway
-                    .chat(&route, request, &hear)
+                    .chat_while(&route, request, (&hear, &|| !host.worker.switches.is_over(&host.run)))
                     .await
                     .map_err(|failed| failed.failure)?;
                 said_by_fallback(host, &served);
@@ -179,8 +179,17 @@ impl Agent<'_> {
             request: arguments.clone(),
         };
         host.step(spec, |_| async move {
+            let switches = &host.worker.switches;
+            switches.admit(&name)?;
             let _place = host.place(&name).await;
-            toolbox.call(name, arguments.clone(), host.deadline, host.stop.clone()).await
+            // While it waited for its place, the run or the tool may have been switched off.
+            switches.lifted(&host.run).await;
+            switches.admit(&name)?;
+            let call = toolbox.call(name.clone(), arguments.clone(), host.deadline, host.stop.clone());
+            tokio::select! {
+                failure = switches.cut(&name) => Err(failure),
+                done = call => done,
+            }
         })
         .await
     }

@@ -214,7 +214,10 @@ impl<'a> Host<'a> {
             return self.replayed(step, &spec);
         }
         let attempt = self.replay.failed(spec.index) + 1;
+        // Once before the note that the step is about to act, and once after it, since its commit takes its time.
+        self.border().await?;
         self.dispatch(&spec, attempt).await?;
+        self.border().await?;
         let name: Arc<str> = Arc::from(spec.name.as_str());
         let since = self.worker.clock.now();
         let (kind, index) = (spec.kind, spec.index);

@@ -127,6 +127,7 @@ impl Try<'_> {
         let id = format!("{}-{}-{}", run.id, self.attempt, run.epoch);
         let left = Millis::from(self.host.deadline.saturating_duration_since(Instant::now()));
         let (sink, events) = mpsc::channel(EVENTS);
+        let (switches, of) = (self.host.worker.switches.clone(), run.clone());
         let started = tokio::task::spawn_blocking(move || {
             let Some(job) = manifest.job.as_deref() else {
                 return Err(unmade("find the job's keys", &"none"));
@@ -139,6 +140,8 @@ impl Try<'_> {
                 .map_err(|error| unmade("make its folder", &error))
                 .and_then(|()| jobs.spec((&manifest, job), (&place, command), (&allow, left)));
             let made = made.and_then(|spec| {
+                // Making the folder took its time; nothing has run yet, so another try loses nothing.
+                switches.still_on(&of)?;
                 let hear = move |event| drop(sink.blocking_send(event));
                 Job::start(&spec, Box::new(hear)).map_err(|error| refusal(&error))
             });

@@ -71,6 +71,7 @@ impl Host<'_> {
         if self.stop.is_cancelled() {
             return Err(Halt::Stopped);
         }
+        self.border().await?;
         let Begin { wait, until, spawn } = begin;
         let StepSpec { index, kind, name, .. } = spec;
         self.write_with(vec![Event::Awaiting { index, kind, name, wait, until }], spawn).await?;

@@ -14,6 +14,7 @@ mod evidence;
 mod fixes;
 mod flight;
 mod jobs;
+mod killswitch;
 mod idle;
 mod leaving;
 mod letters;

@@ -12,6 +12,7 @@ use hale_engine::{Caller, Clock, Config, DryRun, Engine, Parts, Submit};
 use hale_gateway::provider::{ChatReply, ChatRequest, Finish, OnChunk, Provider, ToolCall, Usage};
 use hale_gateway::secret::Secrets;
 use hale_gateway::{Error, Gateway};
+use hale_store::audit::{Head, Sealed};
 use hale_store::{
     ArtifactCursor, ArtifactPage, AuditFilter, AuditRow, BulkCounts, BulkItem, BulkRow, Counts, Cursor,
     DeadFilter, DeadGroup, DeadRow, Delayed, ItemFilter, KeyRow, Line, ListFilter, Memory, MemoryBlobs, Op,
@@ -181,6 +182,18 @@ impl Store for Kept {
     fn audit(&self, filter: &AuditFilter, limit: u32) -> Read<Vec<AuditRow>> {
         self.read().audit(filter, limit)
     }
+    fn audit_newest(&self, filter: &AuditFilter, before: Option<u64>, limit: u32) -> Read<Vec<Sealed>> {
+        self.inner.audit_newest(filter, before, limit)
+    }
+    fn audit_oldest(&self, after: u64, limit: u32) -> Read<Vec<Sealed>> {
+        self.inner.audit_oldest(after, limit)
+    }
+    fn audit_head(&self) -> Read<Option<Head>> {
+        self.inner.audit_head()
+    }
+    fn audit_cuttable(&self, before: Timestamp) -> Read<u64> {
+        self.inner.audit_cuttable(before)
+    }
     fn space(&self) -> Read<Space> {
         self.ok()?;
         Ok(Space { ballast: true, ..self.read().space()? })
@@ -223,6 +236,8 @@ pub enum Turn {
     Calls(Vec<(&'static str, Value)>),
     /// 429, with or without `Retry-After`.
     Limited(Option<Millis>),
+    /// Thinks first.
+    Late(Duration, Box<Turn>),
     /// Answers never.
     Hang,
     /// Answers, and says that it took so many tokens.
@@ -270,7 +285,15 @@ impl Provider for Scripted {
         let turn = self.turns.lock().unwrap().pop_front().unwrap_or(Turn::Say("done"));
         let model = request.model.clone();
         Box::pin(async move {
+            let turn = match turn {
+                Turn::Late(thinks, then) => {
+                    tokio::time::sleep(thinks).await;
+                    *then
+                }
+                turn => turn,
+            };
             match turn {
+                Turn::Late(..) => unreachable!("no test thinks twice"),
                 Turn::Say(text) => Ok(reply(&model, text, (Vec::new(), 10))),
                 Turn::Tokens(tokens) => {
                     let call =

@@ -4,9 +4,10 @@
 //! Read next: `sqlite/write.rs`, which must answer the same.
 
 use super::{Kept, KeptRun, Promise};
+use crate::audit::{self, Sealed};
 use crate::op::{FORGET_LOOK, named};
 use crate::row::ended_at;
-use crate::{Claimed, DeadRow, Error, Insert, Line, Op, OpResult, PackRow, Update, claim};
+use crate::{AuditRow, Claimed, DeadRow, Error, Insert, Line, Op, OpResult, PackRow, Update, claim};
 use hale_core::id::{RunId, WorkerId};
 use hale_core::run::event::Artifact;
 use hale_core::run::{Run, State};
@@ -23,6 +24,21 @@ impl Kept {
         let results = results?;
         *self = next;
         Ok(results)
+    }
+
+    fn put_audit(&mut self, row: AuditRow) -> OpResult {
+        if self.audit.iter().any(|known| known.row.id == row.id && known.row.phase == row.phase) {
+            return GONE;
+        }
+        let sealed = Sealed::behind(self.audit_head, row);
+        self.audit_head = Some(sealed.head());
+        self.audit.push(sealed);
+        OpResult::Done
+    }
+
+    /// Rows at the beginning of the trail from before a moment.
+    pub(super) fn cuttable(&self, before: Timestamp) -> usize {
+        self.audit.iter().take_while(|sealed| sealed.row.at < before).count()
     }
 
     fn one(&mut self, op: &Op) -> Result<OpResult, Error> {
@@ -69,11 +85,16 @@ impl Kept {
                 OpResult::Done
             }
             Op::Audit(row) => {
-                if self.audit.iter().any(|known| known.id == row.id && known.phase == row.phase) {
+                return Ok(self.put_audit((**row).clone()));
+            }
+            Op::AuditCut { before, row } => {
+                let cut = self.cuttable(*before);
+                let Some(last) = cut.checked_sub(1).and_then(|last| self.audit.get(last)) else {
                     return Ok(GONE);
-                }
-                self.audit.push((**row).clone());
-                OpResult::Done
+                };
+                let row = audit::anchor(row, last.head(), cut as u64);
+                self.audit.drain(..cut);
+                return Ok(self.put_audit(row));
             }
             Op::Together(ops) => {
                 let before = self.clone();

@@ -3,12 +3,11 @@
 //! Also the numbers that stand for states and places in the tables.
 //! Read next: `sqlite/schema.rs`.
 
+use super::trail;
 use crate::op::FORGET_LOOK;
-use crate::{
-    AuditFilter, AuditRow, Error, KeyRow, Op, OpResult, PackHead, PackRow, Phase, WorkerKind, WorkerRow,
-};
+use crate::{Error, KeyRow, Op, OpResult, PackHead, PackRow, WorkerKind, WorkerRow};
 use hale_core::code::Code;
-use hale_core::id::{KeyId, OperationId, WorkerId};
+use hale_core::id::{KeyId, WorkerId};
 use hale_core::limits;
 use hale_core::run::StateName;
 use hale_core::time::Timestamp;
@@ -57,7 +56,8 @@ pub(super) fn write(conn: &Connection, op: &Op) -> rusqlite::Result<OpResult> {
             conn.prepare_cached("DELETE FROM settings WHERE key = ?1")?.execute([key])?;
             1
         }
-        Op::Audit(row) => put_audit(conn, row)?,
+        Op::Audit(row) => trail::put(conn, row)?,
+        Op::AuditCut { before, row } => return trail::cut(conn, *before, row),
         Op::KeyPut(row) => put_key(conn, row)?,
         Op::DeadResolve { run, resolution, by, at } => conn
             .prepare_cached(
@@ -105,24 +105,6 @@ fn put_worker(conn: &Connection, row: &WorkerRow) -> rusqlite::Result<usize> {
         forget.execute(params![limits::ENDED_WORKERS_KEPT as i64 - 1])?;
     }
     Ok(changed)
-}
-
-fn put_audit(conn: &Connection, row: &AuditRow) -> rusqlite::Result<usize> {
-    conn.prepare_cached(
-        "INSERT OR IGNORE INTO audit(id, at, actor, operation, target, phase, detail, undo, lab)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    )?
-    .execute(params![
-        row.id.bytes(),
-        row.at.0,
-        row.actor,
-        row.operation,
-        row.target,
-        row.phase as i64,
-        row.detail,
-        row.undo,
-        row.lab,
-    ])
 }
 
 fn put_key(conn: &Connection, row: &KeyRow) -> rusqlite::Result<usize> {
@@ -290,40 +272,4 @@ pub(super) fn workers(conn: &Connection) -> Result<Vec<WorkerRow>, Error> {
         .collect()
     })
     .map_err(Error::read("the workers"))
-}
-
-pub(super) fn audit(conn: &Connection, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditRow>, Error> {
-    conn.prepare_cached(
-        "SELECT id, at, actor, operation, target, phase, detail, undo, lab FROM audit
-         WHERE (?1 IS NULL OR id = ?1) AND (?2 IS NULL OR operation = ?2) AND (?3 IS NULL OR target = ?3)
-           AND (?4 IS NULL OR at >= ?4) AND (?5 IS NULL OR lab = ?5)
-         ORDER BY n DESC LIMIT ?6",
-    )
-    .and_then(|mut find| {
-        let parameters = params![
-            filter.id.map(OperationId::bytes),
-            filter.operation,
-            filter.target,
-            filter.since.map(|at| at.0),
-            filter.lab,
-            limit,
-        ];
-        find.query_map(parameters, |row| {
-            let phase =
-                if row.get::<_, i64>(5)? == Phase::Intent as i64 { Phase::Intent } else { Phase::Outcome };
-            Ok(AuditRow {
-                id: OperationId::from_bytes(row.get(0)?),
-                at: Timestamp(row.get(1)?),
-                actor: row.get(2)?,
-                operation: row.get(3)?,
-                target: row.get(4)?,
-                phase,
-                detail: row.get(6)?,
-                undo: row.get(7)?,
-                lab: row.get(8)?,
-            })
-        })?
-        .collect()
-    })
-    .map_err(Error::read("the audit trail"))
 }

@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// The schema that this hale writes.
 pub const VERSION: i64 = 2;
 
+/// The schema in which the rows of the audit trail became a chain.
+const CHAINED: i64 = 2;
+
 /// "hale" in ASCII: tells our files from others (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x6861_6C65;
 
@@ -230,6 +233,13 @@ CREATE UNIQUE INDEX bulk_items_run ON bulk_items(run, bulk);
 CREATE INDEX bulk_items_state ON bulk_items(bulk, state, n);
 -- What is known of the end of a worker's process.
 ALTER TABLE workers ADD COLUMN exit TEXT;
+-- The audit trail is a chain: each row has the hash of the one before it; n is its place.
+ALTER TABLE audit ADD COLUMN prev BLOB;
+ALTER TABLE audit ADD COLUMN hash BLOB;
+-- The last row, apart from the rows: a trail that was cut off at its end is seen.
+CREATE TABLE audit_head(
+  one INTEGER PRIMARY KEY CHECK(one = 1), seq INTEGER NOT NULL, hash BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 -- The goal of a routed task; for other runs their whole input.
 DROP VIEW tasks;
 CREATE VIEW tasks AS
@@ -296,6 +306,9 @@ pub(super) fn migrate(conn: &mut Connection, path: &Path) -> Result<(), Error> {
     for (done, migration) in MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
         let step = conn.transaction().map_err(open)?;
         step.execute_batch(migration).map_err(open)?;
+        if done as i64 + 1 == CHAINED {
+            super::trail::seal(&step).map_err(open)?;
+        }
         step.pragma_update(None, "application_id", APPLICATION).map_err(open)?;
         step.pragma_update(None, "user_version", done as i64 + 1).map_err(open)?;
         step.commit().map_err(open)?;

@@ -39,6 +39,7 @@ every_store! {
     pack_versions_are_immutable;
     a_pack_version_is_forgotten_only_when_nothing_needs_it;
     settings_keys_workers_and_audit_read_back;
+    the_audit_trail_is_one_chain_and_a_cut_vouches_for_what_it_took;
     pruning_forgets_old_ended_runs_only;
     what_a_person_or_a_parent_waits_for_is_not_pruned;
     artifacts_are_listed_page_by_page;
@@ -543,6 +544,62 @@ fn audit_reads_back(store: &dyn Store) {
     let late = found(AuditFilter { since: Some(Timestamp(START.0 + 2)), ..Default::default() });
     assert_eq!(late.as_slice(), std::slice::from_ref(&c));
     assert_eq!(store.audit(&AuditFilter::default(), 1).unwrap(), [c]);
+    let by = |actor: &str| AuditFilter { actor: Some(actor.into()), ..Default::default() };
+    assert_eq!((found(by("ada")).len(), found(by("bob")).len()), (3, 0));
+    let early = AuditFilter { until: Some(Timestamp(START.0 + 1)), ..Default::default() };
+    assert_eq!(found(early).len(), 1);
+    let worded = |text: &str| AuditFilter { text: Some(text.into()), ..Default::default() };
+    assert_eq!((found(worded("TARGET-2")).len(), found(worded("nothing")).len()), (1, 0));
+}
+
+fn the_audit_trail_is_one_chain_and_a_cut_vouches_for_what_it_took(subject: &Subject) {
+    use hale_store::audit::{START as BEGIN, check, hash};
+    let store = &*subject.store;
+    assert_eq!((check(store).unwrap().rows, store.audit_head().unwrap()), (0, None));
+    let row = |id: u128, phase, at: i64| AuditRow {
+        id: OperationId(id),
+        at: Timestamp(START.0 + at),
+        actor: "ada".to_owned(),
+        operation: "pack.deploy".to_owned(),
+        target: String::new(),
+        phase,
+        detail: "{\"detail\":\"x\"}".to_owned(),
+        undo: None,
+        lab: false,
+    };
+    for n in 1..=6 {
+        let both = [Phase::Intent, Phase::Outcome].map(|phase| Op::Audit(Box::new(row(n, phase, n as i64))));
+        apply(store, both.to_vec());
+    }
+    // What is taken back leaves no gap and no trace.
+    let known = Op::Audit(Box::new(row(1, Phase::Intent, 1)));
+    let fresh = Op::Audit(Box::new(row(7, Phase::Intent, 7)));
+    assert_eq!(one(store, Op::Together(vec![fresh.clone(), known])), OpResult::Conflict { seq: None });
+    let rows = store.audit_oldest(0, 100).unwrap();
+    assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), (1..=12).collect::<Vec<_>>());
+    let mut before = BEGIN;
+    for row in &rows {
+        assert_eq!((row.prev, row.hash), (before, hash(row.seq, &before, &row.row)));
+        before = row.hash;
+    }
+    let newest = store.audit_newest(&AuditFilter::default(), Some(12), 2).unwrap();
+    assert_eq!(newest.iter().map(|row| row.seq).collect::<Vec<_>>(), [11, 10]);
+    let walked = check(store).unwrap();
+    assert_eq!((walked.rows, walked.first, walked.broken), (12, Some(1), None));
+    let nothing = Op::AuditCut { before: Timestamp(START.0 + 1), row: Box::new(row(8, Phase::Outcome, 8)) };
+    assert_eq!(one(store, nothing), OpResult::Conflict { seq: None });
+    assert_eq!(store.audit_cuttable(Timestamp(START.0 + 3)).unwrap(), 4);
+    let anchor = AuditRow { operation: "audit.prune".to_owned(), ..row(9, Phase::Outcome, 9) };
+    let cut = Op::AuditCut { before: Timestamp(START.0 + 3), row: Box::new(anchor) };
+    assert_eq!(one(store, cut), OpResult::Done);
+    let walked = check(store).unwrap();
+    assert_eq!((walked.rows, walked.first, walked.broken), (9, Some(5), None));
+    let anchor = store.audit_newest(&AuditFilter::default(), None, 1).unwrap().remove(0);
+    assert_eq!(anchor.seq, 13);
+    let detail: serde_json::Value = serde_json::from_str(&anchor.row.detail).unwrap();
+    assert_eq!((&detail["cut_to"], &detail["rows"], &detail["detail"]), (&4.into(), &4.into(), &"x".into()));
+    apply(store, vec![fresh]);
+    assert_eq!(check(store).unwrap().broken, None);
 }
 
 fn pruning_forgets_old_ended_runs_only(subject: &Subject) {

@@ -12,5 +12,6 @@ mod folder;
 mod power_cut;
 mod random;
 mod sync_failure;
+mod trail;
 mod upkeep;
 mod world;

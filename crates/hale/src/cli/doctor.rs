@@ -107,7 +107,7 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
 /// With the server down its folder can still be looked at, if nothing but a look was asked for.
 fn without_server(args: &Args, ctx: &mut Ctx, error: Error) -> Result<Exit, Error> {
     let only_look = args.fix.is_none() && args.undo.is_none() && args.save.is_none() && args.run.is_none();
-    let named = ctx.target.place.url.is_some() || ctx.env.get("HALE_URL").is_some();
+    let named = ctx.target.place.names_a_server(&ctx.env);
     if error.exit != Exit::Unreachable || !only_look || named {
         return Err(error);
     }

@@ -1,11 +1,13 @@
 //! Where the server is.
 //!
-//! Looked at in this order: `--url`, `HALE_URL`, the `address` file in the folder of `--data` (or `HALE_DATA`), in
-//! `./.hale`, in the user's state folder. An address that was named is the only one; of the files, the first whose
-//! server takes the connection wins, since a file may be left over from a server that was killed.
+//! Looked at in this order: `--url`, `--context`, `HALE_URL`, the `address` file in the folder of `--data`,
+//! `HALE_CONTEXT`, the folder of `HALE_DATA`, then `./.hale`, the context in use, the user's state folder. An address
+//! that was named is the only one; of the last three, the first whose server takes the connection wins, since a file
+//! may be left over from a server that was killed.
 //! Guarantees: who finds none learns what was tried.
 //! Read next: [`super`].
 
+use super::contexts::{Context, Contexts};
 use crate::config::env::Environment;
 use crate::exit::{Error, Exit};
 use std::path::{Path, PathBuf};
@@ -22,7 +24,17 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Default)]
 pub struct Place {
     pub url: Option<String>,
+    /// A server by its name.
+    pub context: Option<String>,
     pub data: Option<PathBuf>,
+}
+
+impl Place {
+    /// Whether the caller named a server by its address: then no folder may answer in its place.
+    pub fn names_a_server(&self, env: &Environment) -> bool {
+        let by_flag = self.url.is_some() || self.context.is_some();
+        by_flag || env.get("HALE_URL").is_some() || (self.data.is_none() && env.get("HALE_CONTEXT").is_some())
+    }
 }
 
 /// A server's base address.
@@ -31,6 +43,8 @@ pub struct Base {
     pub url: Url,
     /// Where it was found.
     pub how: String,
+    /// The context that names it.
+    pub context: Option<Context>,
 }
 
 /// The candidates in order.
@@ -38,22 +52,44 @@ pub struct Base {
 /// # Errors
 /// When an address is not one, or nothing names a server.
 fn candidates(place: &Place, env: &Environment, cwd: &Path) -> Result<Vec<Base>, Error> {
-    let named = place.url.as_deref().map(|url| (url, "--url"));
-    if let Some((url, how)) = named.or_else(|| env.get("HALE_URL").map(|url| (url, "HALE_URL"))) {
-        return Ok(vec![parse(url, how.to_owned())?]);
+    if let Some(url) = place.url.as_deref() {
+        return Ok(vec![parse(url, "--url".to_owned())?]);
+    }
+    if let Some(name) = place.context.as_deref() {
+        return Ok(vec![of_context(&Contexts::load(env)?, (name, "--context"))?]);
+    }
+    if let Some(url) = env.get("HALE_URL") {
+        return Ok(vec![parse(url, "HALE_URL".to_owned())?]);
+    }
+    if let (None, Some(name)) = (&place.data, env.get("HALE_CONTEXT")) {
+        return Ok(vec![of_context(&Contexts::load(env)?, (name, "HALE_CONTEXT"))?]);
     }
     let data = place.data.clone().or_else(|| env.get("HALE_DATA").map(PathBuf::from));
-    let folders = match data {
-        Some(data) => vec![cwd.join(data)],
-        None => [Some(cwd.join(".hale")), env.state_dir()].into_iter().flatten().collect(),
-    };
+    if let Some(data) = data {
+        return in_folders(vec![Some(cwd.join(data))], None);
+    }
+    let contexts = Contexts::load(env)?;
+    let current = contexts.current.as_deref().map(|name| of_context(&contexts, (name, "the context in use")));
+    in_folders(vec![Some(cwd.join(".hale")), env.state_dir()], current.transpose()?)
+}
+
+fn of_context(contexts: &Contexts, (name, how): (&str, &str)) -> Result<Base, Error> {
+    let context = contexts.named(name)?;
+    let base = parse(&context.url, format!("{how} {name}"))?;
+    Ok(Base { context: Some(context.clone()), ..base })
+}
+
+/// The servers of these folders, with the context in use behind the first of them.
+fn in_folders(folders: Vec<Option<PathBuf>>, current: Option<Base>) -> Result<Vec<Base>, Error> {
     let mut found = Vec::new();
     let mut absent = Vec::new();
-    for file in folders.into_iter().map(|folder| folder.join(ADDRESS)) {
+    let mut current = current;
+    for file in folders.into_iter().flatten().map(|folder| folder.join(ADDRESS)) {
         match std::fs::read_to_string(&file) {
             Ok(text) => found.push(parse(text.trim(), file.display().to_string())?),
             Err(error) => absent.push(format!("{}: {}", file.display(), reason(&error))),
         }
+        found.extend(current.take());
     }
     if found.is_empty() {
         let mut error = Error::new(Exit::Unreachable, "find a server: nothing says where one is");
@@ -67,7 +103,11 @@ fn reason(error: &std::io::Error) -> &'static str {
     if error.kind() == std::io::ErrorKind::NotFound { "no such file" } else { "cannot be read" }
 }
 
-fn parse(text: &str, how: String) -> Result<Base, Error> {
+/// An address from a text; `how` says where the text was found.
+///
+/// # Errors
+/// When it is none.
+pub fn parse(text: &str, how: String) -> Result<Base, Error> {
     let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let refuse = || {
         Error::new(Exit::Usage, format!("read {text:?} from {how} as an address"))
@@ -79,7 +119,7 @@ fn parse(text: &str, how: String) -> Result<Base, Error> {
     }
     url.set_query(None);
     url.set_fragment(None);
-    Ok(Base { url, how })
+    Ok(Base { url, how, context: None })
 }
 
 /// The server's address.

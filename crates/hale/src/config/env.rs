@@ -62,13 +62,15 @@ pub static SETTING: [Variable; 32] = [
 ];
 
 /// Variables that are read for something other than a key, with what for.
-pub static OTHER: [(&str, &str); 9] = [
+pub static OTHER: [(&str, &str); 11] = [
     ("HALE_CONFIG", "configuration file to read instead of ./hale.toml and hale.toml in the data folder"),
     ("HALE_URL", "address of the server that commands talk to"),
+    ("HALE_CONTEXT", "name of the server that commands talk to, as in hale contexts list"),
     ("HALE_KEY", "API key that commands send"),
     ("HALE_KEY_FILE", "file with the API key that commands send"),
     ("XDG_STATE_HOME", "parent of the user's state folder; without it ~/.local/state"),
-    ("HOME", "home folder, for ~/.local/state"),
+    ("XDG_CONFIG_HOME", "parent of the folder with the user's contexts; without it ~/.config"),
+    ("HOME", "home folder, for ~/.local/state and ~/.config"),
     ("OPENAI_API_KEY", "key of the provider openai; any provider NAME has NAME_API_KEY, also with _FILE"),
     (
         "HALE_SECRET_OPENAI",
@@ -115,6 +117,13 @@ impl Environment {
         let state = self.get("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let home = || self.get("HOME").map(|home| PathBuf::from(home).join(".local/state"));
         state.or_else(home).map(|state| state.join("hale"))
+    }
+
+    /// The user's configuration folder for hale; none without a home.
+    pub fn config_dir(&self) -> Option<PathBuf> {
+        let config = self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = || self.get("HOME").map(|home| PathBuf::from(home).join(".config"));
+        config.or_else(home).map(|config| config.join("hale"))
     }
 
     /// Variables that look like ours and are not: a slip that would otherwise pass in silence.

@@ -164,6 +164,10 @@ fn next_command(failure: &Failure, run: Option<&str>) -> String {
     match failure.cause.as_str() {
         "dlq.not_dead" => return "hale dlq list".to_owned(),
         "dlq.resolved" => return "hale dlq list --flat --resolved".to_owned(),
+        "killswitch.on" | "killswitch.already_on" | "killswitch.not_on" => {
+            return "hale killswitch list".to_owned();
+        }
+        "killswitch.unhealthy" => return "hale doctor".to_owned(),
         "pack.quarantined" => return "hale packs quarantine list".to_owned(),
         "operation.conflict" | "operation.not_found" => return "hale operations list --many".to_owned(),
         _ => {}

@@ -5,8 +5,8 @@
 use super::openapi::{self, Shown};
 pub use super::route::{Door, Param, Route, Verb};
 use super::{
-    approvals, arms, artifacts, backtests, bulk, capabilities, chaos, config, dlq, doctor, events, health,
-    keys, operations, packs, queues, runs, schedules, stats, status, tasks, workers,
+    approvals, arms, artifacts, audit, backtests, bulk, capabilities, chaos, config, dlq, doctor, events,
+    health, keys, killswitch, operations, packs, queues, runs, schedules, stats, status, tasks, workers,
 };
 use crate::wire;
 use crate::wire::queues as wire_queues;
@@ -388,6 +388,31 @@ pub static TABLE: &[Route] = &[
     route!(Post "/api/v1/schedules/{name}/trigger" "schedules.trigger" "Start a schedule's run now" schedules::trigger)
         .gives(202, json!(wire::RunView))
         .also(&[404, 409, 422]),
+    route!(Get "/api/v1/audit" "audit.list" "Rows of the audit trail with their places in the chain" audit::list)
+        .params(&[
+            query("filter", "`operation:killswitch.on actor:ada target:all since:1h until:10m some text`."),
+            query("order", "`newest` first, the default, or `oldest`, which takes no filter."),
+            LIMIT,
+            AFTER,
+        ])
+        .gives(200, json!(wire::Page<wire::audit::AuditLine>))
+        .also(&[422]),
+    route!(Get "/api/v1/audit/verify" "audit.verify" "Whether the chain of the audit trail holds" audit::verify)
+        .gives(200, json!(wire::audit::AuditCheck)),
+    route!(Post "/api/v1/audit/prune" "audit.prune" "Cut rows that are older than a year, or say how many" audit::prune)
+        .takes(json!(wire::audit::PruneAudit))
+        .gives(200, json!(wire::audit::AuditCut))
+        .also(&[409]),
+    route!(Get "/api/v1/killswitch" "killswitch.list" "The kill switches that are on, and what comes back" killswitch::list)
+        .gives(200, json!(wire::killswitch::Switches)),
+    route!(Post "/api/v1/killswitch/on" "killswitch.on" "Start nothing of a target, and end what runs" killswitch::on)
+        .takes(json!(wire::killswitch::Throw))
+        .gives(200, json!(wire::killswitch::Thrown))
+        .also(&[404, 409, 422]),
+    route!(Post "/api/v1/killswitch/off" "killswitch.off" "Let a target go again" killswitch::off)
+        .takes(json!(wire::killswitch::TakeOff))
+        .gives(200, json!(wire::killswitch::Thrown))
+        .also(&[409, 422]),
     route!(Get "/api/v1/keys" "keys.list" "The API keys, without secrets" keys::list)
         .gives(200, json!(wire::Page<wire::KeyView>)),
     route!(Post "/api/v1/keys" "keys.create" "Make an API key; its secret is told once" keys::create)

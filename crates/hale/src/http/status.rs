@@ -4,7 +4,7 @@
 
 use super::guard::By;
 use super::problem::Refusal;
-use super::{App, Stage, chaos, health, workers};
+use super::{App, Stage, chaos, health, killswitch, workers};
 use crate::wire::{FaultView, Status};
 use axum::Json;
 use axum::extract::State;
@@ -58,6 +58,7 @@ pub async fn gather(app: &App, ended_since: Timestamp) -> Result<Status, Failure
         simulated: app.about.default_model.starts_with("sim/"),
         access: app.access.describe().to_owned(),
         faults: faults(app),
+        switches: killswitch::shown(app),
     })
 }
 

@@ -25,6 +25,9 @@ pub fn page(status: &Status, look: &Look) -> String {
     ]));
     text.push('\n');
     text.push_str(&components(&status.components, look).render(look));
+    if !status.switches.is_quiet() {
+        text.push_str(&format!("\n{}", super::killswitch::page(&status.switches, look)));
+    }
     if !status.faults.is_empty() {
         text.push_str(&format!("\n{}\n", look.warn("faults are injected; to remove them: hale chaos clear")));
         text.push_str(&faults(&status.faults, look).render(look));

@@ -40,7 +40,7 @@ async fn ask(target: &Target, env: &Environment, cwd: &Path) -> Result<Value, Er
 }
 
 fn at(url: &str) -> Target {
-    Target { place: Place { url: Some(url.to_owned()), data: None }, key_file: None }
+    Target { place: Place { url: Some(url.to_owned()), ..Place::default() }, key_file: None }
 }
 
 #[tokio::test]
@@ -66,7 +66,8 @@ async fn the_address_file_is_looked_for_here_and_then_in_the_state_folder() {
     // A file left by a server that was killed does not hide the one that lives.
     std::fs::write(cwd.join(".hale/address"), "http://127.0.0.1:1\n").unwrap();
     assert!(ask(&Target::default(), &state, &cwd).await.is_ok());
-    let named = Target { place: Place { url: None, data: Some(dir.path().join("hale")) }, key_file: None };
+    let named =
+        Target { place: Place { data: Some(dir.path().join("hale")), ..Place::default() }, key_file: None };
     assert!(ask(&named, &env(&[]), &cwd).await.is_ok());
 }
 

@@ -299,6 +299,7 @@ fn server() -> Status {
         simulated: true,
         access: "no key needed on loopback".to_owned(),
         faults: Vec::new(),
+        switches: Default::default(),
     }
 }
 

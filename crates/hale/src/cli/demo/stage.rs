@@ -111,7 +111,7 @@ impl Stage {
     }
 
     pub async fn client(&self) -> Result<Client, Error> {
-        let target = Target { place: Place { url: None, data: Some(self.data()) }, key_file: None };
+        let target = Target { place: Place { data: Some(self.data()), ..Place::default() }, key_file: None };
         Client::find(&target, &Environment::default(), &self.root).await
     }
 
@@ -135,7 +135,7 @@ impl Stage {
     /// What the simulated model was asked: its log of calls.
     pub async fn calls(&self) -> Result<Vec<hale_lab::sim::control::CallLog>, Error> {
         let target = Target {
-            place: Place { url: Some(format!("http://{}", self.sim_address)), data: None },
+            place: Place { url: Some(format!("http://{}", self.sim_address)), ..Place::default() },
             key_file: None,
         };
         let client = Client::find(&target, &Environment::default(), &self.root).await?;
@@ -148,7 +148,7 @@ impl Stage {
     /// Makes the simulated model slow, or quick again.
     pub async fn pace(&self, first_token: Duration) -> Result<(), Error> {
         let target = Target {
-            place: Place { url: Some(format!("http://{}", self.sim_address)), data: None },
+            place: Place { url: Some(format!("http://{}", self.sim_address)), ..Place::default() },
             key_file: None,
         };
         let client = Client::find(&target, &Environment::default(), &self.root).await?;

@@ -52,7 +52,7 @@ pub async fn run(args: &Args, ctx: &mut Ctx, config: &Config) -> Result<Exit, Er
 async fn wait_ready(child: &mut Detached, ctx: &Ctx, config: &Config) -> Result<Status, Error> {
     let until = tokio::time::Instant::now() + PATIENCE;
     let target = Target {
-        place: Place { url: None, data: Some(config.data.clone()) },
+        place: Place { data: Some(config.data.clone()), ..Place::default() },
         key_file: ctx.target.key_file.clone(),
     };
     let env = ctx.env.without("HALE_URL");
