@@ -193,7 +193,7 @@ impl Engine {
                 assignment.token = self.0.tokens.of_run((id, run.id, run.epoch)).into();
                 Order::Run(assignment)
             }
-            stop @ Order::Stop { .. } => stop,
+            other @ (Order::Stop { .. } | Order::Switches { .. }) => other,
         }
     }
 

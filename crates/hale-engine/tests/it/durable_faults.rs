@@ -2,7 +2,7 @@
 //!
 //! Each test makes sure that its fault took effect before it looks at what became of the runs.
 
-use crate::recovery::{join, poll};
+use crate::recovery::{join, poll, token};
 use crate::world::{Turn, World, caller, order, state};
 use hale_core::code::Code;
 use hale_core::id::{RunId, WorkerId};
@@ -50,7 +50,7 @@ fn read_of_a_file() -> Event {
 }
 
 async fn write(world: &World, worker: WorkerId, (run, epoch): (RunId, u64), events: Vec<Event>) {
-    let append = Append { run, epoch, events, spawn: None };
+    let append = Append { run, epoch, events, spawn: None, token: token(run, epoch) };
     let sync = Sync { holds: vec![(run, epoch)], appends: vec![append], ..Sync::default() };
     assert_eq!(world.engine.worker_sync(worker, sync).await.unwrap().results, [Ok(())]);
 }
@@ -72,7 +72,7 @@ async fn a_write_that_is_sent_again_is_confirmed_when_it_is_stored_and_not_befor
     let before = world.engine.run(run).await.unwrap().run.seq;
     for events in [vec![read_of_a_file()], the_end()] {
         let send = async || {
-            let append = Append { run, epoch, events: events.clone(), spawn: None };
+            let append = Append { run, epoch, events: events.clone(), spawn: None, token: token(run, epoch) };
             let sync = Sync { holds: vec![(run, epoch)], appends: vec![append], ..Sync::default() };
             let sent = tokio::time::timeout(SECOND, world.engine.worker_sync(worker, sync)).await;
             sent.ok().map(|synced| synced.unwrap().results.remove(0))
@@ -245,7 +245,7 @@ async fn a_worker_that_only_beats_loses_its_run_at_the_limit_and_its_key_goes_on
             // Both are free when the limit has struck.
             let next = orders.iter().find_map(|order| match order {
                 Order::Run(order) => Some(order.run.id),
-                Order::Stop { .. } => None,
+                Order::Stop { .. } | Order::Switches { .. } => None,
             });
             if let Some(next) = next {
                 break 'taken next;

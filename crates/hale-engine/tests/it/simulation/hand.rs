@@ -44,6 +44,7 @@ pub struct Hand {
 pub struct Held {
     pub run: RunId,
     pub epoch: u64,
+    token: Arc<str>,
     done: u32,
     failed: BTreeMap<u32, u32>,
     answers: BTreeMap<u32, Answer>,
@@ -99,7 +100,8 @@ impl Held {
             }
         }
         let (run, epoch) = (assignment.run.id, assignment.run.epoch);
-        Self { run, epoch, done, failed, answers, stop: false, unanswered: None }
+        let token = assignment.token.clone();
+        Self { run, epoch, token, done, failed, answers, stop: false, unanswered: None }
     }
 }
 
@@ -130,6 +132,7 @@ impl Sim {
             pid: 1,
             slots: hand.slots,
             queues: hand.queues.clone(),
+            seat: None,
         };
         self.may_be_heard(place);
         let engine = self.engine();
@@ -181,6 +184,8 @@ impl Sim {
                 let (id, name) = (hand.id.0, self.name(run));
                 self.tell(format!("w{id} is told to stop r{name} e{epoch}"));
             }
+            // No history throws a switch: `killswitch.rs` sweeps them.
+            Order::Switches { .. } => {}
         }
     }
 
@@ -225,6 +230,11 @@ impl Sim {
                 hand.held.remove(at);
                 self.count("fenced");
             }
+            Some(Err(Refusal::Untrusted { .. })) => {
+                hand.held.remove(at);
+                let name = self.name(run);
+                self.wrong(format!("the token of r{name} e{epoch} is not known"));
+            }
             Some(Err(Refusal::Unfit { why })) => {
                 hand.held.remove(at);
                 let name = self.name(run);
@@ -268,7 +278,7 @@ impl Sim {
     fn next_write(&mut self, id: WorkerId, held: &Held) -> Append {
         let name = self.name(held.run);
         let (run, epoch, index) = (held.run, held.epoch, held.done);
-        let mut append = Append { run, epoch, events: Vec::new(), spawn: None };
+        let mut append = Append { run, epoch, events: Vec::new(), spawn: None, token: held.token.clone() };
         if held.stop {
             append.events.push(Event::Stopped);
             return append;
@@ -389,6 +399,7 @@ fn told(answer: Option<&Result<(), Refusal>>) -> &'static str {
         Some(Ok(())) => "stored",
         Some(Err(Refusal::Fenced { .. })) => "fenced",
         Some(Err(Refusal::Unfit { .. })) => "unfit",
+        Some(Err(Refusal::Untrusted { .. })) => "untrusted",
         Some(Err(Refusal::Unavailable { .. })) => "unavailable",
     }
 }
