@@ -249,7 +249,8 @@ fn kept_processes_come_in_where_keys_are_wanted_and_their_key_opens_nothing_else
         assert_eq!(refused.status, 401, "{method} {path}: {}", refused.text);
     }
     let body = json!({ "pack": "echo", "input": {} });
-    let started = ask("POST", "/api/v1/runs?wait=30s", &key, Some(&body)).json();
-    assert_eq!(started["state"], "COMPLETED", "{started:#}");
-    assert!(started["id"].is_string());
+    let started = ask("POST", "/api/v1/runs", &key, Some(&body)).json();
+    let path = format!("/api/v1/runs/{}?wait=30s", started["id"].as_str().unwrap());
+    let ended = ask("GET", &path, &key, None).json();
+    assert_eq!(ended["state"], "COMPLETED", "{ended:#}");
 }
