@@ -181,7 +181,7 @@ operations! {
         "started the worker {target}", "Start a worker";
     WorkerDrain "worker.drain" R2 NO_RUN, By(WorkerStart),
         "drained the worker {target}", "Let a worker finish what it has and take nothing new";
-    WorkerRestart "worker.restart" R2 NO_RUN, Never,
+    WorkerRestart "worker.restart" R2 NO_RUN, Words("its runs go on; to keep work from the new one: hale workers drain SEAT"),
         "restarted the worker {target}", "End a supervised worker process in order and start it again";
     WorkerScale "worker.scale" R2 NO_RUN, Words("take it back: hale operations undo OPERATION"),
         "set the number of worker processes, {target}", "Set how many worker processes the server keeps";

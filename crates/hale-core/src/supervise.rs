@@ -194,7 +194,7 @@ fn told(facts: &Facts) -> Told {
                 says,
                 Grade::Proved,
                 false,
-                "somebody may have sent it SIGTERM; to have fewer: hale workers scale N",
+                "somebody may have sent it SIGTERM; to have fewer: hale workers scale 1",
             )
         }
         Some(End::Exited { code }) => {

@@ -32,7 +32,7 @@ fn the_procedure_drain_and_restart_runs_from_the_command_line() {
     assert_eq!(before.len(), 2);
     let told = world.expect(0, &["workers", "list"]);
     assert!(told.out.contains("keeps 2 worker processes, as an operator set"), "{}", told.out);
-    assert!(told.out.contains("progress") && told.out.contains("0/5"), "{}", told.out);
+    assert!(told.out.contains("PROGRESS") && told.out.contains("0/5"), "{}", told.out);
 
     // 1. Drain: they take nothing new. 2. Wait for work in progress.
     let drained = world.expect(0, &["workers", "drain", "--all", "--wait", "30s"]);

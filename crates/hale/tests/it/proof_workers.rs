@@ -45,16 +45,19 @@ fn world_without_embedded(flags: &[&str]) -> World {
     world
 }
 
-/// Orders so many runs and returns when all are leased and most have finished a step.
-fn load(world: &mut World, leases: usize) -> Vec<Submission> {
+/// Runs that wait: nobody works yet, so that all of them are leased together.
+fn ordered(world: &World, leases: usize) -> Vec<Submission> {
     let mut http = world.http();
-    let orders: Vec<Submission> = (0..leases)
-        .map(|n| {
-            let mut order = order("patient", &format!("k-{n}"));
-            assert_eq!(submit(&mut http, &mut order).unwrap().status, 202);
-            order
-        })
-        .collect();
+    let asked = (0..leases).map(|n| {
+        let mut order = order("patient", &format!("k-{n}"));
+        assert_eq!(submit(&mut http, &mut order).unwrap().status, 202);
+        order
+    });
+    asked.collect()
+}
+
+/// Returns when all are leased and most have finished a step.
+fn under_way(world: &mut World, leases: usize) {
     until("all are leased", Duration::from_secs(120), || {
         let busy: u64 = workers(world).iter().map(|worker| worker["busy"].as_u64().unwrap()).sum();
         (busy == leases as u64).then_some(())
@@ -63,7 +66,6 @@ fn load(world: &mut World, leases: usize) -> Vec<Submission> {
     until("most have finished a step", Duration::from_secs(120), || {
         (world.calls().1 > leases + leases * 3 / 4).then_some(())
     });
-    orders
 }
 
 fn events<'a>(history: &'a Value, kind: &str) -> Vec<&'a Value> {
@@ -94,13 +96,11 @@ fn workers_killed_together_lose_and_repeat_nothing_and_all_is_leased_again_withi
     let processes = leases.div_ceil(limits::WORKER_CONCURRENCY_MAX as usize).max(4);
     let slots = leases.div_ceil(processes);
     let mut world = world_without_embedded(&[]);
-    let answer_ms = 2_500 + leases as u64;
+    let answer_ms = 5_000 + leases as u64;
     world.model_does(&json!({"fault": {"kind": "slow", "first_token_ms": answer_ms, "per_chunk_ms": 0}}));
+    let orders = ordered(&world, leases);
     let mut dying: Vec<Process> = (0..processes).map(|_| world.worker_of(slots)).collect();
-    until("the workers are live", Duration::from_secs(30), || {
-        (workers(&world).len() == processes).then_some(())
-    });
-    let orders = load(&mut world, leases);
+    under_way(&mut world, leases);
     let ids: Vec<String> =
         orders.iter().map(|order| order.receipts[0]["id"].as_str().unwrap().to_owned()).collect();
     let snapshot = world.snapshot(&ids);
@@ -249,7 +249,8 @@ fn kept_processes_come_in_where_keys_are_wanted_and_their_key_opens_nothing_else
         assert_eq!(refused.status, 401, "{method} {path}: {}", refused.text);
     }
     let body = json!({ "pack": "echo", "input": {} });
-    let started = ask("POST", "/api/v1/runs?wait=30s", &key, Some(&body)).json();
-    assert_eq!(started["state"], "COMPLETED", "{started:#}");
-    assert!(started["id"].is_string());
+    let started = ask("POST", "/api/v1/runs", &key, Some(&body)).json();
+    let path = format!("/api/v1/runs/{}?wait=30s", started["id"].as_str().unwrap());
+    let ended = ask("GET", &path, &key, None).json();
+    assert_eq!(ended["state"], "COMPLETED", "{ended:#}");
 }
