@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const LOCK: &str = "lock";
-/// A holder is given this long to let go: one that was killed while it started a child leaves the lock to the child,
-/// until that has become its program.
-const LET_GO: Duration = Duration::from_secs(1);
+/// A lock whose named holder has it no more is given this long to come free: one that was killed while it started a
+/// child leaves the lock to the child, until that has become its program.
+const LET_GO: Duration = Duration::from_secs(10);
 /// Before the lock is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 
@@ -52,7 +52,7 @@ impl Folder {
             .mode(0o600)
             .open(&path)
             .map_err(|source| Error::file("open the lock", &path, source))?;
-        match flock_soon(&lock) {
+        match flock_soon(&mut lock, &path) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let Holder { pid, since } = read_holder(&mut lock).unwrap_or(UNKNOWN);
@@ -97,14 +97,25 @@ impl Drop for Folder {
 /// A holder that died between taking the lock and writing its name cannot be seen; one that is about to write can.
 const UNKNOWN: Holder = Holder { pid: 0, since: Timestamp(0) };
 
-/// Takes the lock, or says after a while that another has it.
-fn flock_soon(lock: &File) -> Result<(), rustix::io::Errno> {
+/// Takes the lock, or says that another has it; waits only for what a holder that ended left behind.
+fn flock_soon(lock: &mut File, path: &Path) -> Result<(), rustix::io::Errno> {
     let until = Instant::now() + LET_GO;
     loop {
-        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => std::thread::sleep(TRY_AGAIN),
+        match flock(&*lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until && !is_held(lock, path) => {
+                std::thread::sleep(TRY_AGAIN);
+            }
             answer => return answer,
         }
+    }
+}
+
+/// Whether the process that the lock names has it open; where that cannot be seen, it is believed.
+fn is_held(lock: &mut File, path: &Path) -> bool {
+    let Some(holder) = read_holder(lock) else { return false };
+    match std::fs::read_dir(format!("/proc/{}/fd", holder.pid)) {
+        Ok(files) => files.flatten().any(|file| std::fs::read_link(file.path()).is_ok_and(|to| to == path)),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     }
 }
 

@@ -13,7 +13,7 @@ fn artifact(name: &str, bytes: u64) -> Artifact {
 }
 
 fn takes(filter: &str, name: &str, bytes: u64) -> bool {
-    parse(filter, NOW).unwrap().takes(RunId::mint(NOW, 7), "hello", &artifact(name, bytes))
+    parse(filter, NOW).expect("a filter").takes(RunId::mint(NOW, 7), "hello", &artifact(name, bytes))
 }
 
 #[test]

@@ -57,15 +57,7 @@ impl Kept {
             }
             Op::Claim { from, n, worker, at } => OpResult::Claimed(self.claim(from, *n, (*worker, *at))?),
             Op::Ripen { n, at } => self.ripen(*n, *at),
-            Op::DeadResolve { run, resolution, by, at } => {
-                let changes =
-                    |row: &&mut DeadRow| row.run == *run && row.resolution.is_none() == resolution.is_some();
-                let Some(row) = self.dead.iter_mut().find(changes) else { return Ok(GONE) };
-                row.resolution.clone_from(resolution);
-                row.resolved_by = resolution.as_ref().map(|_| by.clone());
-                row.resolved_at = resolution.as_ref().map(|_| *at);
-                OpResult::Done
-            }
+            Op::DeadResolve { .. } => self.resolve(op),
             Op::Worker(row) => {
                 self.workers.insert(row.id, row.clone());
                 let ended = self.workers.values().filter(|row| row.ended.is_some()).map(|row| row.seen_at);
@@ -115,6 +107,17 @@ impl Kept {
                 OpResult::Done
             }
         })
+    }
+
+    fn resolve(&mut self, op: &Op) -> OpResult {
+        let Op::DeadResolve { run, resolution, by, at } = op else { return GONE };
+        let changes =
+            |row: &&mut DeadRow| row.run == *run && row.resolution.is_none() == resolution.is_some();
+        let Some(row) = self.dead.iter_mut().find(changes) else { return GONE };
+        row.resolution.clone_from(resolution);
+        row.resolved_by = resolution.as_ref().map(|_| by.clone());
+        row.resolved_at = resolution.as_ref().map(|_| *at);
+        OpResult::Done
     }
 
     fn pack_op(&mut self, op: &Op) -> OpResult {

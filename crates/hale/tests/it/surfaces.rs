@@ -13,6 +13,10 @@ const ELSEWHERE: &[(Operation, &str, &str)] = &[
     (Operation::DlqRestore, "operations undo", "operations.undo"),
     (Operation::PacksRelease, "packs quarantine release", "packs.release"),
     (Operation::WorkerDrain, "workers drain", "workers.drain"),
+    (Operation::WorkerRestart, "workers restart", "workers.restart"),
+    (Operation::WorkerScale, "workers scale", "workers.scale"),
+    (Operation::WorkerLimits, "workers limits", "workers.limits"),
+    (Operation::RetentionPrune, "prune", "prune"),
     (Operation::QueuesLimit, "queues limit", "limits.set"),
     (Operation::ToolsLimit, "queues limit", "limits.set"),
     // Done by a fix of the doctor, and taken back by its undo.
