@@ -349,7 +349,7 @@ async fn a_queue_tells_depth_age_and_rates_and_its_first_runs_without_taking_the
     assert_eq!(waiting(&world).await, 3, "peeking takes nothing");
 }
 
-// covers: AO-145
+// covers: AO-145 CX-53
 #[tokio::test(start_paused = true)]
 async fn a_purge_cancels_what_waits_and_nothing_else_and_can_be_retried() {
     let world = idle().await;

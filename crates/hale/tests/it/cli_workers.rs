@@ -22,7 +22,7 @@ fn live(world: &World) -> Vec<String> {
         .collect()
 }
 
-// covers: AO-28, AO-32, AO-33, AO-97, AO-137, AO-138, AO-139, AO-140, AO-141, AO-142
+// covers: AO-28, AO-32, AO-33, AO-97, AO-137, AO-138, AO-139, AO-140, AO-141, AO-142, AX-110, AX-113, AX-135
 #[test]
 fn the_procedure_drain_and_restart_runs_from_the_command_line() {
     let world = World::new();

@@ -214,6 +214,7 @@ async fn a_bulk_cancel_needs_a_filter() {
     assert_eq!(page.items.len(), 3);
 }
 
+// covers: AX-137
 #[tokio::test]
 async fn packs_are_checked_deployed_switched_and_rolled_back() {
     let house = House::open().await;
