@@ -52,7 +52,7 @@ impl Folder {
             .mode(0o600)
             .open(&path)
             .map_err(|source| Error::file("open the lock", &path, source))?;
-        match flock_soon(&mut lock, &path) {
+        match flock_soon(&mut lock, &path, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let Holder { pid, since } = read_holder(&mut lock).unwrap_or(UNKNOWN);
@@ -64,18 +64,23 @@ impl Folder {
         Ok(Self { dir, lock })
     }
 
-    /// Who holds the folder now, if anybody does.
+    /// Who holds the folder now, if anybody does. What a holder that ended left behind is waited for, as in
+    /// [`Folder::lock`].
     ///
     /// # Errors
     /// A file error; a folder without a lock file is free.
     pub fn holder(dir: &Path) -> Result<Option<Holder>, Error> {
-        let path = dir.join(LOCK);
+        let path = match dir.canonicalize() {
+            Ok(dir) => dir.join(LOCK),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::file("find the data folder", dir, source)),
+        };
         let mut lock = match File::open(&path) {
             Ok(lock) => lock,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(Error::file("open the lock", &path, source)),
         };
-        match flock(&lock, FlockOperation::NonBlockingLockShared) {
+        match flock_soon(&mut lock, &path, FlockOperation::NonBlockingLockShared) {
             Ok(()) => Ok(None),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(Some(read_holder(&mut lock).unwrap_or(UNKNOWN))),
             Err(errno) => Err(Error::file("lock", &path, errno.into())),
@@ -97,11 +102,12 @@ impl Drop for Folder {
 /// A holder that died between taking the lock and writing its name cannot be seen; one that is about to write can.
 const UNKNOWN: Holder = Holder { pid: 0, since: Timestamp(0) };
 
-/// Takes the lock, or says that another has it; waits only for what a holder that ended left behind.
-fn flock_soon(lock: &mut File, path: &Path) -> Result<(), rustix::io::Errno> {
+/// Takes the lock, or says that another has it; waits only for what a holder that ended left behind. `path` is
+/// canonical.
+fn flock_soon(lock: &mut File, path: &Path, how: FlockOperation) -> Result<(), rustix::io::Errno> {
     let until = Instant::now() + LET_GO;
     loop {
-        match flock(&*lock, FlockOperation::NonBlockingLockExclusive) {
+        match flock(&*lock, how) {
             Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until && !is_held(lock, path) => {
                 std::thread::sleep(TRY_AGAIN);
             }

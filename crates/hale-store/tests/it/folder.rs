@@ -3,6 +3,9 @@
 use crate::world::*;
 use hale_core::time::Timestamp;
 use hale_store::{Error, Folder, ListFilter, Op, OpResult, PackRow, Sqlite, Store};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 #[test]
 fn a_held_folder_names_its_holder() {
@@ -16,6 +19,33 @@ fn a_held_folder_names_its_holder() {
     drop(held);
     assert_eq!(Folder::holder(dir.path()).unwrap(), None);
     Folder::lock(dir.path()).unwrap();
+}
+
+/// The kernel keeps a lock while any process has the file open: also a child that a killed holder left between its
+/// fork and its exec.
+#[test]
+fn a_lock_that_an_ended_holder_left_behind_is_waited_for() {
+    use rustix::fs::{FlockOperation, flock};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lock");
+    for look in [
+        |dir: &Path| assert_eq!(Folder::holder(dir).unwrap(), None),
+        |dir: &Path| drop(Folder::lock(dir).unwrap()),
+    ] {
+        std::fs::write(&path, format!("{} 1000", i32::MAX)).unwrap();
+        let left = std::fs::File::open(&path).unwrap();
+        flock(&left, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let gone = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(100));
+                gone.store(true, Ordering::SeqCst);
+                drop(left);
+            });
+            look(dir.path());
+            assert!(gone.load(Ordering::SeqCst), "it was not waited for");
+        });
+    }
 }
 
 #[test]
