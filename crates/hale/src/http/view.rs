@@ -230,10 +230,10 @@ pub fn operations(rows: &[AuditRow]) -> Vec<wire::OperationView> {
     shown
 }
 
-/// What a row says in words: its own, or what its plan does.
+/// What a row says in words: its own, or what its plan does. An outcome has the text of its intent for a detail.
 fn told_of(told: &Value) -> Option<String> {
     if let Some(detail) = told.get("detail").and_then(Value::as_str) {
-        return Some(detail.to_owned());
+        return Some(told_of(&json(detail)).unwrap_or_else(|| detail.to_owned()));
     }
     let plan: Plan = serde_json::from_value(told.get("plan")?.clone()).ok()?;
     Some(plan.effects().join("; "))
@@ -242,4 +242,20 @@ fn told_of(told: &Value) -> Option<String> {
 /// Spans in milliseconds by name.
 pub fn spans(spans: &std::collections::BTreeMap<String, Millis>) -> std::collections::BTreeMap<String, u64> {
     spans.iter().map(|(name, span)| (name.clone(), span.0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_told_in_words_in_the_intent_and_in_the_outcome() {
+        let intent = r#"{"cause":"","plan":{"deed":"set","key":"k","before":null,"after":"{}"}}"#;
+        let outcome = serde_json::json!({"outcome": "done", "detail": intent});
+        for told in [json(intent), outcome] {
+            assert_eq!(told_of(&told).as_deref(), Some("k: unset -> set"));
+        }
+        let plain = serde_json::json!({"outcome": "done", "detail": "1.0.0"});
+        assert_eq!(told_of(&plain).as_deref(), Some("1.0.0"));
+    }
 }
