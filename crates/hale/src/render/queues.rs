@@ -59,12 +59,19 @@ fn note(queue: &QueueView) -> (Tone, String) {
     }
 }
 
+fn waiting(queue: &QueueView) -> String {
+    match queue.depth {
+        0 => "no runs".to_owned(),
+        depth => format!("{depth} runs, the oldest for {}", when::span(queue.oldest_ms)),
+    }
+}
+
 /// `hale queues show`.
 pub fn page(queue: &QueueView, look: &Look) -> String {
     let (_, note) = note(queue);
     let mut text = format!("{}\n", Tone::Strong.paint(&queue.name));
     text.push_str(&pairs(&[
-        ("waiting", format!("{} runs, the oldest for {}", queue.depth, when::span(queue.oldest_ms))),
+        ("waiting", waiting(queue)),
         ("workers", format!("{} live, {} slots", queue.workers, queue.slots)),
         ("packs", queue.packs.join(", ")),
         ("note", note),

@@ -19,7 +19,7 @@ pub struct Args {
 pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let report = args.of.report(ctx, ("/api/v1/stats/errors", "")).await?;
     ctx.screen.one(&report, "", |look| match report.errors.is_empty() {
-        true => String::new(),
+        true => "no errors\n".to_owned(),
         false => shown::errors(&report.errors, look).render(look),
     });
     said(ctx, &report);
