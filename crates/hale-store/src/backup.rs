@@ -170,9 +170,7 @@ pub(crate) fn differences(dir: &Path) -> Result<Vec<String>, Error> {
 /// room. Until the last step the folder is as it was.
 pub fn restore(backup: &Path, dir: &Path, existing: Existing) -> Result<Restored, Error> {
     if manifest(backup)?.is_none() {
-        return Err(Error::Damaged {
-            problem: format!("{} has no manifest, so it is no whole backup", backup.display()),
-        });
+        return Err(Error::NoBackup { path: backup.to_owned() });
     }
     let verified = verify(backup)?;
     if let Some(first) = verified.problems.first() {

@@ -57,6 +57,8 @@ pub enum Error {
     ReadOnly,
     #[error("restore into {}: the folder is not empty", dir.display())]
     NotEmpty { dir: PathBuf },
+    #[error("restore {}: it has no manifest, so it is no whole backup", path.display())]
+    NoBackup { path: PathBuf },
     #[error("use the artifact store {name}: there is no store of this name")]
     NoStore { name: String },
     #[error("{point}: made to fail by the lab", point = point)]
@@ -68,7 +70,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Error::BlobDamaged { .. } | Error::BlobMissing { .. } => Code::E007,
-            Error::NoStore { .. } => Code::E010,
+            Error::NoStore { .. } | Error::NoBackup { .. } => Code::E010,
             Error::File { path, .. } | Error::Full { path, .. } if in_blobs(path) => Code::E007,
             Error::Malformed { .. } => Code::E015,
             Error::Overloaded { .. } | Error::ReadersBusy { .. } | Error::Closed => Code::E014,
@@ -94,6 +96,7 @@ impl Error {
             Error::Full { .. } => "disk.full",
             Error::BlobDamaged { .. } | Error::BlobMissing { .. } => "store.blob_damaged",
             Error::Damaged { .. } | Error::Decode { .. } => "store.damaged",
+            Error::NoBackup { .. } => "backup.none",
             Error::NoStore { .. } => "artifacts.no_store",
             Error::SyncFailed => "store.sync_failed",
             Error::Overloaded { .. } | Error::ReadersBusy { .. } => "store.overloaded",
@@ -118,6 +121,9 @@ impl Error {
             }
             Error::NoStore { .. } => {
                 Some("name the second folder, artifacts.secondary in hale.toml, and start again".to_owned())
+            }
+            Error::NoBackup { .. } => {
+                Some("name the folder that `hale backup create` printed".to_owned())
             }
             Error::NotEmpty { .. } => {
                 Some("name an empty folder, or say that the present one may be set aside".to_owned())

@@ -166,6 +166,7 @@ pub async fn equity(
         final_amount: number(&result["metrics"]["final_equity_amount"]),
         points: points.collect(),
         bars_count: bars.len() as u64,
+        max_drawdown_fraction: bars.iter().map(|bar| number(&bar["drawdown_fraction"])).fold(0.0, f64::max),
     }))
 }
 

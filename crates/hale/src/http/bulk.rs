@@ -90,7 +90,7 @@ fn meant(app: &App, kind: BulkKind, request: &BulkRequest) -> Result<Chosen, Ref
     let filter = chosen(&request.filter, app.engine.now())?;
     if filter.is_empty() && !request.all {
         let message = format!(
-            "{} by an empty filter: it would match every run; narrow it, or say all",
+            "{} by an empty filter: it would match every run; narrow it, or say `all` (--all)",
             kind.operation().name()
         );
         let example = match kind.is_of_letters() {

@@ -236,7 +236,9 @@ fn told_of(told: &Value) -> Option<String> {
         return Some(told_of(&json(detail)).unwrap_or_else(|| detail.to_owned()));
     }
     let plan: Plan = serde_json::from_value(told.get("plan")?.clone()).ok()?;
-    Some(plan.effects().join("; "))
+    let why = told.get("cause").and_then(Value::as_str).filter(|cause| !cause.is_empty());
+    let why = why.map(|cause| format!("because of: {cause}"));
+    Some(plan.effects().into_iter().chain(why).collect::<Vec<_>>().join("; "))
 }
 
 /// Spans in milliseconds by name.
@@ -250,10 +252,10 @@ mod tests {
 
     #[test]
     fn a_plan_is_told_in_words_in_the_intent_and_in_the_outcome() {
-        let intent = r#"{"cause":"","plan":{"deed":"set","key":"k","before":null,"after":"{}"}}"#;
+        let intent = r#"{"cause":"disk","plan":{"deed":"set","key":"k","before":null,"after":"{}"}}"#;
         let outcome = serde_json::json!({"outcome": "done", "detail": intent});
         for told in [json(intent), outcome] {
-            assert_eq!(told_of(&told).as_deref(), Some("k: unset -> set"));
+            assert_eq!(told_of(&told).as_deref(), Some("k: unset -> set; because of: disk"));
         }
         let plain = serde_json::json!({"outcome": "done", "detail": "1.0.0"});
         assert_eq!(told_of(&plain).as_deref(), Some("1.0.0"));

@@ -155,14 +155,13 @@ pub fn chart(curve: &EquityView, look: &Look) -> String {
     let day = |at: &str| at.chars().take(10).collect::<String>();
     let (first, last) = (day(&curve.points[0].at), day(&curve.points[n - 1].at));
     text.push_str(&format!("{:SCALE$}{first}{last:>rest$}\n", "", rest = width.saturating_sub(first.len())));
-    let deepest = curve.points.iter().map(|point| point.drawdown_fraction).fold(0.0, f64::max);
     text.push_str(&format!(
         "{:SCALE$}{:.2} to {:.2} over {} bars, deepest {:.2} % below a peak\n",
         "",
         curve.initial_amount,
         curve.final_amount,
         curve.bars_count,
-        deepest * 100.0
+        curve.max_drawdown_fraction * 100.0
     ));
     text
 }

@@ -29,7 +29,8 @@ pub fn groups(groups: &LetterGroups, look: &Look) -> String {
         ]);
     }
     let more = if groups.capped { "more than " } else { "" };
-    format!("{}\n{more}{} dead letters\n", table.render(look), groups.total)
+    let letters = if groups.total == 1 { "dead letter" } else { "dead letters" };
+    format!("{}\n{more}{} {letters}\n", table.render(look), groups.total)
 }
 
 pub fn table(letters: &[LetterView], look: &Look) -> Table {

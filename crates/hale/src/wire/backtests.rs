@@ -129,6 +129,8 @@ pub struct EquityView {
     /// Evenly chosen from all bars, first and last among them.
     pub points: Vec<EquityPoint>,
     pub bars_count: u64,
+    /// Of all bars, also those between the points: 0.2 is a fifth below an earlier peak.
+    pub max_drawdown_fraction: f64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
