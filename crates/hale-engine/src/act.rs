@@ -139,7 +139,7 @@ impl Desk {
     fn claimed(&mut self, worker: WorkerId, (n, claim): (u32, Claim), claimed: Vec<Claimed>) {
         let missing = n.saturating_sub(claimed.len() as u32);
         if missing > 0 {
-            tracing::warn!(event = "queue_drift", queue = %claim.line.queue, key = %claim.line.key, missing, "fewer runs were queued than counted");
+            self.fell_short(&claim.line, missing);
             if let Some(state) = self.workers.get_mut(&worker) {
                 state.busy = state.busy.saturating_sub(missing);
             }

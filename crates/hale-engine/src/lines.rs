@@ -2,7 +2,8 @@
 //!
 //! Whether a run with a due time stands in a line is known to the store alone, so a run that leaves is taken out of
 //! the counters at once and put back when its commit says that it was in no line, or was not stored. What could not
-//! be taken out, because its ripening is not answered yet, is owed and paid by the next that join.
+//! be taken out, because its ripening is not answered yet or a claim has just counted it, is owed: the next that join
+//! pay it, or the claim that finds fewer runs than it counted.
 //! Read next: [`crate::claims`].
 
 use crate::desk::{Act, Desk};
@@ -119,16 +120,26 @@ impl Desk {
     pub(crate) fn join_line(&mut self, line: &Line, n: u64) {
         let now = self.now();
         self.flows.arrived(line, n, now);
-        let mut n = n;
-        if let Some(owed) = self.owed.get_mut(line) {
-            let paid = n.min(*owed);
-            *owed -= paid;
-            n -= paid;
-            if *owed == 0 {
-                self.owed.remove(line);
-            }
+        let unpaid = n - self.pay(line, n);
+        self.queue.added(line, unpaid);
+    }
+
+    /// A claim found `missing` runs fewer than were counted: those that had left the line while it was under way.
+    pub(crate) fn fell_short(&mut self, line: &Line, missing: u32) {
+        if self.pay(line, u64::from(missing)) < u64::from(missing) {
+            tracing::warn!(event = "queue_drift", queue = %line.queue, key = %line.key, missing, "fewer runs were queued than counted");
         }
-        self.queue.added(line, n);
+    }
+
+    /// Pays what a line owes with at most `n` runs; says with how many.
+    fn pay(&mut self, line: &Line, n: u64) -> u64 {
+        let Some(owed) = self.owed.get_mut(line) else { return 0 };
+        let paid = n.min(*owed);
+        *owed -= paid;
+        if *owed == 0 {
+            self.owed.remove(line);
+        }
+        paid
     }
 
     /// One run leaves a line, unless its commit says otherwise.

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Histories in the test run; `cargo xtask prove simulation` tells more.
-const SEEDS: u64 = 840;
+const SEEDS: u64 = 1_000;
 /// Every so many-th history is told twice and compared.
 const TWICE: u64 = 25;
 
