@@ -90,11 +90,11 @@ impl Desk {
             (Act::Appended { reply, moved }, other) => {
                 let _ =
                     reply.send(Err(Refusal::Unavailable { why: format!("the store answered {other:?}") }));
-                self.reload(moved.run.id);
+                self.take_back(&moved);
             }
             (Act::Moved(moved), other) => {
                 tracing::warn!(run_id = %moved.run.id, event = "reload", "run reloaded: the store answered {other:?}");
-                self.reload(moved.run.id);
+                self.take_back(&moved);
             }
             (Act::Claimed { worker, n, claim }, _) => self.claimed(worker, (n, claim), Vec::new()),
         }
@@ -258,7 +258,7 @@ impl Desk {
         (moved, retry): (Moved, Option<Box<Input>>),
         answer: &OpResult,
     ) {
-        self.reload(moved.run.id);
+        self.take_back(&moved);
         match retry.map(|again| *again) {
             Some(Input::Change { run, change, by, with, tries, .. }) => {
                 let now = self.now();

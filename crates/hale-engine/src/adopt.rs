@@ -166,7 +166,7 @@ impl Desk {
     pub(crate) fn not_adopted(&mut self, adopted: Adopted, why: NotAdopted) {
         let Adopted { delegating, parent, child } = adopted;
         self.forget(&child.run);
-        self.reload(parent.run.id);
+        self.take_back(&parent);
         let standing = self.active.get(&parent.run.id).map(|active| active.run.clone());
         match (why, standing) {
             (NotAdopted::Full, Some(run)) if run.lease().is_some() => {

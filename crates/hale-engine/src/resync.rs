@@ -2,11 +2,11 @@
 //!
 //! Read next: [`crate::timers`], which ends leases whose worker is gone.
 
-use crate::desk::{Active, Desk, WorkerState};
+use crate::desk::{Active, Desk, Moved, WorkerState};
 use hale_core::id::RunId;
 use hale_core::limits;
 use hale_core::queue::{Line, Queue};
-use hale_core::run::{Lease, Run, State};
+use hale_core::run::{Effect, Lease, Run, State};
 use hale_store::{WorkerKind, WorkerRow};
 
 impl Desk {
@@ -129,6 +129,16 @@ impl Desk {
         if let Some(worker) = stored.and_then(|lease| self.workers.get_mut(&lease.worker)) {
             worker.busy += 1;
         }
+    }
+
+    /// A move that was decided but not stored, because the run had moved on: lines that it joined are left again.
+    pub(crate) fn take_back(&mut self, moved: &Moved) {
+        for effect in &moved.effects {
+            if let Effect::Enqueue { queue, key, priority } = effect {
+                self.leave_line(&Line { queue: queue.clone(), key: key.clone(), priority: *priority });
+            }
+        }
+        self.reload(moved.run.id);
     }
 
     /// A run that was decided but never stored.

@@ -284,7 +284,9 @@ impl Sim {
             if !seen.insert(letter.run) {
                 self.wrong(format!("r{name} is a dead letter twice"));
             }
-            let again = runs.values().filter(|run| run.retry_of == Some(letter.run)).count();
+            // A person may retry it by hand as often as they like.
+            let redrives = runs.values().filter(|run| run.trigger == Trigger::Redrive);
+            let again = redrives.filter(|run| run.retry_of == Some(letter.run)).count();
             let resolution = letter.resolution.as_deref().unwrap_or("");
             if resolution.starts_with("redriven as") {
                 self.count("redriven");
