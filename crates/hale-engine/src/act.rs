@@ -137,6 +137,12 @@ impl Desk {
     }
 
     fn claimed(&mut self, worker: WorkerId, (n, claim): (u32, Claim), claimed: Vec<Claimed>) {
+        if let Some(placed) = self.placed.get_mut(&worker) {
+            *placed = placed.saturating_sub(n);
+            if *placed == 0 {
+                self.placed.remove(&worker);
+            }
+        }
         let missing = n.saturating_sub(claimed.len() as u32);
         if missing > 0 {
             self.fell_short(&claim.line, missing);

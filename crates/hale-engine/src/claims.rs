@@ -64,6 +64,7 @@ impl Desk {
             let Some(worker) = self.workers.get_mut(&id) else { break };
             let n = worker.free().min(claim.n);
             worker.busy += n;
+            *self.placed.entry(id).or_default() += n;
             claim.n -= n;
             let part = Claim { line: claim.line.clone(), n };
             let op = Op::Claim { from: part.line.clone(), n, worker: id, at: now };

@@ -39,11 +39,9 @@ impl Desk {
         };
         let row =
             WorkerRow { slots: self.settings.slots((hello.id, hello.kind, hello.seat), hello.slots), ..row };
-        // What is claimed for it and not stored yet is in the count of before, and in no run yet.
-        let busy = match self.workers.get(&hello.id) {
-            Some(known) => known.busy,
-            None => self.active.values().filter(|active| holds(active, hello.id)).count() as u32,
-        };
+        // What is claimed for it and not stored yet is in no run.
+        let held = self.active.values().filter(|active| holds(active, hello.id)).count() as u32;
+        let busy = held + self.placed.get(&hello.id).copied().unwrap_or(0);
         let state = WorkerState {
             slots: row.slots,
             row: row.clone(),

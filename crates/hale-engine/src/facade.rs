@@ -387,6 +387,7 @@ fn desk(
         ripening: Default::default(),
         flows: Default::default(),
         owed: BTreeMap::new(),
+        placed: BTreeMap::new(),
         checked_at: config.clock.now(),
         seen_stored_at: config.clock.now(),
         standing: Default::default(),

@@ -18,6 +18,7 @@ impl Desk {
         let now = self.now();
         self.queue = Queue::default();
         self.owed.clear();
+        self.placed.clear();
         for row in self.store.queue()? {
             self.queue.added(&row.line, row.count);
         }
