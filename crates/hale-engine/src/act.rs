@@ -150,6 +150,8 @@ impl Desk {
                 state.busy = state.busy.saturating_sub(missing);
             }
             self.give_back(&claim.line.key, missing);
+        } else if !self.doubted.is_empty() {
+            self.doubted.remove(&claim.line);
         }
         let now = self.now();
         self.flows.served(&claim.line, claimed.len() as u64, now);

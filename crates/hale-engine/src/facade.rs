@@ -249,6 +249,16 @@ impl Engine {
     /// # Errors
     /// What kept it from joining.
     pub async fn start_embedded(&self, slots: u32) -> Result<Option<WorkerId>, Failure> {
+        let engine = self.clone();
+        // In a task: a caller who goes away would leave a worker behind that has joined and does nothing.
+        let started = crate::tasks::spawn("worker-start", async move { engine.begin_embedded(slots).await });
+        started.await.unwrap_or_else(|error| {
+            let failure = Failure::new(Code::E015, "worker.start_panicked", "engine", "start the worker");
+            Err(failure.caused_by(&error))
+        })
+    }
+
+    async fn begin_embedded(&self, slots: u32) -> Result<Option<WorkerId>, Failure> {
         if slots == 0 || self.embedded().is_some() {
             return Ok(self.embedded());
         }
@@ -388,6 +398,7 @@ fn desk(
         flows: Default::default(),
         owed: BTreeMap::new(),
         placed: BTreeMap::new(),
+        doubted: Default::default(),
         checked_at: config.clock.now(),
         seen_stored_at: config.clock.now(),
         standing: Default::default(),

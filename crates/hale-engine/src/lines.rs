@@ -124,11 +124,19 @@ impl Desk {
         self.queue.added(line, unpaid);
     }
 
-    /// A claim found `missing` runs fewer than were counted: those that had left the line while it was under way.
+    /// A claim found `missing` runs fewer than it had counted: they left the line while it was under way, and were
+    /// taken out of the counters by that a second time. A line that falls short twice is compared with the store, or
+    /// a miscount would be claimed for ever.
     pub(crate) fn fell_short(&mut self, line: &Line, missing: u32) {
-        if self.pay(line, u64::from(missing)) < u64::from(missing) {
+        let mut back = u64::from(missing) - self.pay(line, u64::from(missing));
+        if back > 0 && !self.doubted.insert(line.clone()) {
             tracing::warn!(event = "queue_drift", queue = %line.queue, key = %line.key, missing, "fewer runs were queued than counted");
+            let rows = self.store.queue().unwrap_or_default();
+            let there = rows.iter().find(|row| row.line == *line).map_or(0, |row| row.count);
+            back = back.min(there);
+            self.doubted.remove(line);
         }
+        self.queue.added(line, back);
     }
 
     /// Pays what a line owes with at most `n` runs; says with how many.

@@ -19,6 +19,7 @@ impl Desk {
         self.queue = Queue::default();
         self.owed.clear();
         self.placed.clear();
+        self.doubted.clear();
         for row in self.store.queue()? {
             self.queue.added(&row.line, row.count);
         }
