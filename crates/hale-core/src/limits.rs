@@ -168,3 +168,9 @@ pub const APPROVAL_STALL: Millis = Millis::seconds(3600);
 pub const QUESTION_CHARS: usize = 200;
 /// Letters of a reason that a person gives; it goes into journal, audit and the model's next turn.
 pub const REASON_CHARS: usize = 1000;
+/// Characters of a message to people: what the chat services take.
+pub const NOTICE_CHARS: usize = 4_000;
+/// Times that a message is tried.
+pub const NOTICE_TRIES: u32 = 3;
+/// All tries of a message together.
+pub const NOTICE_WITHIN: Millis = Millis::seconds(20);

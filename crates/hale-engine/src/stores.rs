@@ -132,17 +132,18 @@ impl Engine {
         let begun = Instant::now();
         let where_ = place.path.as_ref().map(|path| format!(" {}", path.display())).unwrap_or_default();
         let role = if place.active { "active" } else { "stands by" };
-        let (status, detail) = match self.try_store(place.name).await {
+        let (tried, user) = (self.try_store(place.name).await, User::present().uid);
+        let (status, detail) = match tried {
             Ok(()) => {
-                let (took, user) = (Millis::from(begun.elapsed()), User::present().uid);
+                let took = Millis::from(begun.elapsed());
                 (
                     Status::Healthy,
                     format!("{role}:{where_} written, read and removed in {took}, as user {user}"),
                 )
             }
             Err(failure) => {
-                let why = failure.chain.first().cloned().unwrap_or(failure.message);
-                (Status::Unhealthy, format!("{role}:{where_} fails its probe: {why}"))
+                let why = if failure.chain.is_empty() { failure.message } else { failure.chain.join(": ") };
+                (Status::Unhealthy, format!("{role}:{where_} fails its probe, as user {user}: {why}"))
             }
         };
         Component { name: place.name.to_owned(), status, detail, probed_at: now, hard: false }

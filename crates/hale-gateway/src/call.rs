@@ -10,6 +10,7 @@
 use crate::arm::Arms;
 use crate::egress::Egress;
 use crate::error::Error;
+use crate::notice::Notices;
 use crate::openai::OpenAi;
 use crate::provider::{ChatReply, ChatRequest, Chunk, OnChunk, Provider};
 use crate::secret::Secrets;
@@ -170,6 +171,11 @@ impl Gateway {
     /// The way to services that take tasks.
     pub fn arms(&self) -> &Arms {
         &self.arms
+    }
+
+    /// The way to people.
+    pub fn notices(&self) -> Notices {
+        Notices::new(Arc::clone(&self.secrets), self.egress.clone())
     }
 
     /// Where the provider's key comes from now; none when there is no such provider.

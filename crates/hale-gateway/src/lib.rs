@@ -1,4 +1,4 @@
-//! Everything that hale says to the outside: model providers and arms today; tools over HTTP and webhooks later.
+//! Everything that hale says to the outside: model providers, arms, and the webhooks of people; tools over HTTP later.
 //!
 //! Guarantees: a call is one attempt with a deadline, it never sleeps between tries, and whatever goes wrong is a
 //! typed error that becomes a [`hale_core::failure::Failure`] with its origin and its chain. Keys never reach a
@@ -11,6 +11,7 @@ pub mod arm;
 pub mod call;
 pub mod egress;
 pub mod error;
+pub mod notice;
 pub mod openai;
 pub mod provider;
 pub mod secret;

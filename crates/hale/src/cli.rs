@@ -29,6 +29,7 @@ pub mod killswitch;
 pub mod lab;
 pub mod logs;
 pub mod many;
+pub mod notify;
 pub mod operations;
 pub mod packs;
 pub mod prune;
@@ -155,6 +156,7 @@ enum Command {
     Audit(audit::Verb),
     #[command(subcommand)]
     Killswitch(killswitch::Verb),
+    Notify(notify::Args),
     #[command(subcommand)]
     Keys(keys::Verb),
     #[command(subcommand)]
@@ -252,6 +254,7 @@ impl Command {
             Command::Config(verb) => verb.run(ctx).await,
             Command::Audit(verb) => verb.run(ctx).await,
             Command::Killswitch(verb) => verb.run(ctx).await,
+            Command::Notify(args) => notify::run(args, ctx).await,
             Command::Keys(verb) => verb.run(ctx).await,
             Command::Artifacts(verb) => verb.run(ctx).await,
             Command::Prune(args) => prune::run(args, ctx).await,

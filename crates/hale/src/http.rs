@@ -27,6 +27,7 @@ pub mod artifacts;
 mod events;
 mod packs;
 mod doctor;
+mod notices;
 mod operations;
 mod queues;
 mod schedules;

@@ -11,18 +11,26 @@ use crate::wire::{Health, Status};
 #[command(after_help = "\
 Examples:
   hale status
+  hale status --components                       five lines, as a runbook wants them
   hale status -o json | jq .components
 
 Exit code 0 when healthy, 10 when degraded, 11 when unhealthy.")]
-pub struct Args {}
+pub struct Args {
+    /// One line for each: orchestrator, worker, queue, artifacts, registry
+    #[arg(long)]
+    components: bool,
+}
 
-pub async fn run(_: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
+pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let client = ctx.client().await?;
     let status: Status = match client.get("/api/v1/status").await {
         Ok(status) => status,
         Err(error) => return health_alone(ctx, &client, error).await,
     };
-    ctx.screen.one(&status, &status.health, |look| shown::page(&status, look));
+    ctx.screen.one(&status, &status.health, |look| match args.components {
+        true => shown::five_lines(&status),
+        false => shown::page(&status, look),
+    });
     Ok(of_health(&status.health))
 }
 

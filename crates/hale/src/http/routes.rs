@@ -6,7 +6,8 @@ use super::openapi::{self, Shown};
 pub use super::route::{Door, Param, Route, Verb};
 use super::{
     approvals, arms, artifacts, audit, backtests, bulk, capabilities, chaos, config, dlq, doctor, events,
-    health, keys, killswitch, operations, packs, queues, runs, schedules, stats, status, tasks, workers,
+    health, keys, killswitch, notices, operations, packs, queues, runs, schedules, stats, status, tasks,
+    workers,
 };
 use crate::wire;
 use crate::wire::queues as wire_queues;
@@ -454,6 +455,10 @@ pub static TABLE: &[Route] = &[
         .takes(json!(wire::artifacts::FailoverRequest)).gives(200, json!(wire::artifacts::FailoverView)).also(&[404, 409, 422, 503]),
     route!(Post "/api/v1/artifacts/retry" "artifacts.retry" "Store at once what could not be stored" artifacts::retry)
         .takes(json!(wire::artifacts::RetryArtifacts)).gives(200, json!(wire::artifacts::RetriedView)).also(&[422]),
+    route!(Get "/api/v1/notify" "notify.channels" "The channels of people that are stored" notices::channels)
+        .gives(200, json!(wire::Page<wire::notices::ChannelView>)),
+    route!(Post "/api/v1/notify" "notify.send" "Send a message to a channel of people" notices::send)
+        .takes(json!(wire::notices::NotifyRequest)).gives(200, json!(wire::notices::NotifiedView)).also(&[404, 422, 502]),
     route!(Post "/api/v1/prune" "prune" "Forget what is past its retention, or tell what would go" artifacts::prune)
         .takes(json!(wire::artifacts::PruneRequest)).gives(200, json!(wire::artifacts::PruneView)).also(&[422, 503]),
     route!(Get "/health/artifacts" "health.artifacts" "The artifact stores, probed now: written, read, removed" artifacts::health)

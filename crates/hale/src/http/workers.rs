@@ -13,7 +13,7 @@ use super::view;
 use crate::wire;
 use crate::wire::queues::Moved;
 use crate::wire::workers::{
-    EndView, LimitWorker, RestartWorker, ScaleWorkers, SeatView, WorkerView, Workers,
+    EndView, LimitWorker, RestartWorker, ScaleWorkers, SeatView, WorkerEvent, WorkerView, Workers,
 };
 use axum::Json;
 use axum::extract::State;
@@ -37,6 +37,8 @@ use std::sync::Arc;
 pub const WORKER_TOKEN: &str = "x-hale-worker-token";
 /// The token of a run's order.
 pub const RUN_TOKEN: &str = "x-hale-run-token";
+/// Comings and goings that a list of workers tells.
+const EVENTS: usize = 10;
 /// What a restart waits for runs in hand where nobody says.
 const RESTART_WAIT: Millis = Millis::seconds(60);
 /// The longest such wait: whoever wants longer drains first and looks.
@@ -68,9 +70,11 @@ pub async fn list(
     let now = app.engine.now();
     let mut items: Vec<WorkerView> =
         app.engine.workers().await?.iter().map(|worker| shown(worker, now)).collect();
+    let ended = app.engine.workers_ended((limit as usize).max(EVENTS)).await?;
+    let ended: Vec<WorkerView> = ended.iter().map(|row| shown_ended(row, now)).collect();
+    let events = events(&items, &ended);
     if query.all {
-        let ended = app.engine.workers_ended(limit as usize).await?;
-        items.extend(ended.iter().map(|row| shown_ended(row, now)));
+        items.extend(ended.into_iter().take(limit as usize));
     }
     let processes = app.engine.processes();
     Ok(Json(Workers {
@@ -79,7 +83,28 @@ pub async fn list(
         wanted: processes.wanted,
         wanted_by: if processes.is_set { "set" } else { "config" }.to_owned(),
         seats: processes.seats.iter().map(|seat| shown_seat(seat, now)).collect(),
+        events,
     }))
+}
+
+/// Who came and went last.
+fn events(live: &[WorkerView], ended: &[WorkerView]) -> Vec<WorkerEvent> {
+    let event = |worker: &WorkerView, at: &str, what: &str, alarming| WorkerEvent {
+        at: at.to_owned(),
+        worker: worker.id.clone(),
+        seat: worker.seat,
+        what: what.to_owned(),
+        alarming,
+    };
+    let started = live.iter().chain(ended).map(|worker| event(worker, &worker.started_at, "started", false));
+    let went = ended.iter().filter_map(|worker| {
+        worker.end.as_ref().map(|end| event(worker, &end.at, &end.reason, end.alarming))
+    });
+    let mut all: Vec<WorkerEvent> = started.chain(went).collect();
+    // RFC 3339 in UTC sorts as the time does.
+    all.sort_by(|a, b| b.at.cmp(&a.at));
+    all.truncate(EVENTS);
+    all
 }
 
 /// `GET /api/v1/workers/{id}`: also one that has ended.
@@ -300,7 +325,22 @@ pub async fn scale(
     By(caller): By,
     Input(order): Input<ScaleWorkers>,
 ) -> Result<Json<Moved>, Refusal> {
-    let operation = app.engine.workers_scale(order.processes, &caller).await;
+    let wanted = match (order.processes, order.by) {
+        (Some(_), Some(_)) => {
+            let message = "scale the workers: a number and a difference are both named; one is taken";
+            return Err(Refusal::invalid("by", message.to_owned()));
+        }
+        (None, Some(by)) => {
+            let kept = app.engine.processes().wanted;
+            let wanted = kept.checked_add_signed(by).ok_or_else(|| {
+                let message = format!("keep {by} worker processes than the {kept} now: fewer than none");
+                Refusal::invalid("by", message).fix("hale workers scale 0")
+            })?;
+            Some(wanted)
+        }
+        (processes, None) => processes,
+    };
+    let operation = app.engine.workers_scale(wanted, &caller).await;
     let operation = operation.map_err(|failure| Refusal::from(failure).field("processes"))?;
     Ok(Json(moved("worker processes".to_owned(), operation)))
 }

@@ -35,6 +35,40 @@ pub fn page(status: &Status, look: &Look) -> String {
     text
 }
 
+/// `hale status --components`: the five parts by the names that runbooks give them, each with the status of the probe
+/// behind it. The queue lies in the store; it is degraded while something waits that no worker serves.
+pub fn five_lines(status: &Status) -> String {
+    let of = |name: &str| {
+        let found = status.components.iter().find(|component| component.name == name);
+        found.map_or("unknown", |component| component.status.as_str())
+    };
+    let waiting = status.runs.get("PENDING").copied().unwrap_or(0);
+    let live = status.workers.iter().filter(|worker| worker.status == "live").count();
+    let queue = match of("store") {
+        "healthy" if waiting > 0 && live == 0 => "degraded",
+        word => word,
+    };
+    let there = format!(" ({live}/{} live)", status.workers.len());
+    let depth = format!(" (depth: {waiting})");
+    let lines = [
+        ("orchestrator", of("orchestrator"), String::new()),
+        ("worker", of("workers"), there),
+        ("queue", queue, depth),
+        ("artifacts", of("artifacts"), String::new()),
+        ("registry", of("packs"), String::new()),
+    ];
+    lines.map(|(name, word, more)| format!("{name}: {}{more}\n", painted(word))).concat()
+}
+
+/// The word alone, coloured.
+fn painted(word: &str) -> String {
+    match word {
+        "healthy" => Tone::Good.paint(word),
+        "degraded" => Tone::Warn.paint(word),
+        _ => Tone::Bad.paint(word),
+    }
+}
+
 /// `hale status` of a server that tells no more than its health.
 pub fn health_page(told: &Health, status: u16, look: &Look) -> String {
     let head = Tone::Strong.paint(&format!("hale {}", told.version));

@@ -5,6 +5,9 @@ use super::table::{Cell, Column, Table, pairs};
 use super::when;
 use crate::wire::workers::{EndView, SeatView, WorkerView, Workers};
 
+/// Comings and goings below a list.
+const EVENTS: usize = 3;
+
 /// `hale workers list`.
 pub fn list(workers: &Workers, look: &Look) -> String {
     let (ended, live): (Vec<&WorkerView>, Vec<&WorkerView>) =
@@ -13,10 +16,23 @@ pub fn list(workers: &Workers, look: &Look) -> String {
     let troubled: Vec<&SeatView> = workers.seats.iter().filter(|seat| is_told(seat)).collect();
     if workers.wanted > 0 || !workers.seats.is_empty() {
         let by = if workers.wanted_by == "set" { "as an operator set" } else { "as configured" };
-        text.push_str(&format!("\nthe server keeps {} worker processes, {by}\n", workers.wanted));
+        let live = live.iter().filter(|worker| worker.seat.is_some()).count();
+        let kept = workers.wanted;
+        text.push_str(&format!(
+            "\nthe server keeps {kept} worker processes, {by}; {live} of {kept} are live\n"
+        ));
     }
     for seat in troubled {
         text.push_str(&format!("  {}\n", seat_line(seat, look)));
+    }
+    if ended.is_empty() && !workers.events.is_empty() {
+        text.push_str("\nlast events\n");
+        for event in workers.events.iter().take(EVENTS) {
+            let seat = event.seat.map(|seat| format!(" in seat {seat}")).unwrap_or_default();
+            let tone = if event.alarming { Tone::Bad } else { Tone::Plain };
+            let when = when::moment(look, &event.at);
+            text.push_str(&format!("  {when}  {}{seat}  {}\n", event.worker, tone.paint(&event.what)));
+        }
     }
     if !ended.is_empty() {
         text.push('\n');

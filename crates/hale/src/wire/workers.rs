@@ -17,6 +17,23 @@ pub struct Workers {
     pub wanted_by: String,
     /// The places of those processes.
     pub seats: Vec<SeatView>,
+    /// Starts and ends of workers, the last first, at most ten.
+    #[serde(default)]
+    pub events: Vec<WorkerEvent>,
+}
+
+/// A worker came or went.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct WorkerEvent {
+    pub at: String,
+    pub worker: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seat: Option<u32>,
+    /// `started`, or why it ended.
+    pub what: String,
+    /// Whether a person should look.
+    #[serde(default)]
+    pub alarming: bool,
 }
 
 /// One worker incarnation.
@@ -103,9 +120,12 @@ pub struct SeatView {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScaleWorkers {
-    /// 0 to 64; without it, back to what is configured.
+    /// 0 to 64; without it and without `by`, back to what is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<u32>,
+    /// So many more than are kept now, or fewer: -64 to 64. Not beside `processes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<i32>,
 }
 
 /// `POST /api/v1/workers/{id}/limits`.

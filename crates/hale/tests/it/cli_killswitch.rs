@@ -54,3 +54,59 @@ fn the_emergency_procedure_runs_from_the_command_line() {
     let trail = world.expect(0, &["operations", "list"]).out;
     assert!(trail.contains("killswitch.on") && trail.contains("killswitch.off"), "{trail}");
 }
+
+/// Runs of the pack in this state, as the list counts them.
+fn count(world: &World, filter: &str) -> usize {
+    json(&world.expect(0, &["runs", "list", filter, "--json"]).out)["items"].as_array().unwrap().len()
+}
+
+// covers: AO-143, AO-144, AO-145, AO-146, AO-147, AO-148
+#[test]
+fn procedure_3_a_pack_is_switched_off_cleared_told_looked_at_and_let_go_again() {
+    let world = World::new();
+    world.write("hale.toml", "[worker]\nconcurrency = 1\n");
+    world.up();
+    for (name, text) in [("wild.md", PACK), ("money.md", CRITICAL)] {
+        world.write(name, text);
+        world.expect(0, &["packs", "deploy", name]);
+    }
+    world.expect(0, &["run", "wild"]);
+    for _ in 0..3 {
+        world.expect(0, &["run", "wild", "--in", "1h", "--detach"]);
+    }
+    world.expect(0, &["run", "money", "--in", "1h", "--detach"]);
+    // 1. Off: new work is refused at once.
+    world.expect(0, &["killswitch", "on", "pack:wild", "--reason", "answers nonsense"]);
+    world.expect(5, &["run", "wild"]);
+    // 2. What waits of it goes, of others nothing; what went is not gone for good.
+    let asked = world.expect(2, &["queues", "purge", "--pack", "wild"]);
+    assert!(asked.err.contains("--confirm") || asked.err.contains("--yes"), "{}", asked.err);
+    assert_eq!(count(&world, "pack:wild status:pending"), 3);
+    world.expect(0, &["queues", "purge", "--pack", "wild", "--confirm"]);
+    assert_eq!(
+        (count(&world, "pack:wild status:pending"), count(&world, "pack:money status:pending")),
+        (0, 1)
+    );
+    assert_eq!(count(&world, "pack:wild status:cancelled"), 3);
+    // 3. People are told.
+    let (url, heard) = crate::cli_notify::webhook(&[]);
+    crate::cli_notify::channel(&world, "ops", &url);
+    world.expect(0, &["notify", "--channel", "ops", "--message", "pack wild disabled: answers nonsense"]);
+    assert_eq!(heard.lock().unwrap()[0].1["text"], "pack wild disabled: answers nonsense");
+    // 4. What it did in the last hour.
+    let logs = world.expect(0, &["logs", "--pack", "wild", "--since", "1h"]);
+    assert!(logs.out.contains("Execution completed successfully"), "{}", logs.out);
+    // 5. After the fix it goes again, and who did what and why is on record.
+    world.expect(0, &["killswitch", "off", "pack:wild", "--reason", "version 1.0.1 is in place"]);
+    world.expect(0, &["run", "wild"]);
+    let trail = world.expect(0, &["audit", "list", "--json"]).out;
+    for part in
+        ["killswitch.on", "answers nonsense", "queues.purge", "notify.send", "killswitch.off", "1.0.1"]
+    {
+        assert!(trail.contains(part), "{part}: {trail}");
+    }
+    world.expect(0, &["audit", "verify"]);
+    let back = json(&world.expect(0, &["runs", "list", "pack:wild status:cancelled", "--json"]).out);
+    let purged = back["items"][0]["id"].as_str().unwrap();
+    world.expect(0, &["runs", "retry", purged]);
+}

@@ -33,7 +33,7 @@ fn the_procedure_drain_and_restart_runs_from_the_command_line() {
     let before = live(&world);
     assert_eq!(before.len(), 2);
     let told = world.expect(0, &["workers", "list"]);
-    assert!(told.out.contains("keeps 2 worker processes, as an operator set"), "{}", told.out);
+    assert!(told.out.contains("keeps 2 worker processes, as an operator set; 2 of 2 are live"));
     assert!(told.out.contains("PROGRESS") && told.out.contains("0/5"), "{}", told.out);
 
     // 1. Drain: they take nothing new. 2. Wait for work in progress.
@@ -91,4 +91,73 @@ fn what_cannot_be_is_refused_with_what_why_and_the_next_command() {
     let embedded = world.expect(0, &["workers", "limits", "embedded", "--slots", "2"]);
     assert!(embedded.err.contains("hale operations undo"), "{}", embedded.err);
     assert_eq!(list(&world)["items"][0]["slots"], 2);
+}
+
+// covers: AX-09, AX-11, AX-12, AX-19, AX-109, AX-114, AX-136, AO-31, AO-69, AO-108, AO-182, CX-54
+#[test]
+fn a_crash_is_seen_told_and_recovered_from_and_the_number_of_workers_goes_up_and_down() {
+    let world = World::new();
+    world.write("hale.toml", "[worker]\nembedded = false\n");
+    world.up();
+    let wanted = |args: &[&str], n: u64| {
+        let scaled = json(&world.expect(0, &[&["workers", "scale", "--json"], args].concat()).out);
+        assert_eq!((&scaled["wanted"], &scaled["live"]), (&Value::from(n), &Value::from(n)), "{scaled}");
+    };
+    for (args, n) in [(["4"], 4), (["2"], 2), (["+1"], 3), (["-1"], 2)] {
+        wanted(&args, n);
+    }
+    let below = world.expect(6, &["workers", "scale", "-3"]);
+    assert!(below.err.contains("fewer than none"), "{}", below.err);
+    world.expect(2, &["workers", "scale", "two"]);
+
+    // One crashes: the end is told with its meaning beside how many there should be, and another takes its seat.
+    let workers = list(&world)["items"].as_array().unwrap().clone();
+    let (pid, seat) = (workers[0]["pid"].as_i64().unwrap(), workers[0]["seat"].clone());
+    // Twice: the first one only takes the handler away that Rust has for overflows of the stack.
+    let kill = format!("kill -SEGV {pid} && sleep 0.2 && kill -SEGV {pid}");
+    assert!(world.program("sh").args(["-c", &kill]).status().unwrap().success());
+    let told = until("its end is told", Duration::from_secs(20), || {
+        let told = list(&world);
+        let newest =
+            told["events"].as_array().unwrap().iter().find(|event| event["alarming"] == true)?.clone();
+        (told["items"].as_array().unwrap().len() == 2).then_some((told, newest))
+    });
+    let (list, end) = told;
+    assert_eq!((&end["seat"], &end["worker"]), (&seat, &workers[0]["id"]), "{end}");
+    assert_eq!((&list["wanted"], list["seats"][0]["state"].as_str()), (&Value::from(2), Some("taken")));
+    let shown = world.expect(0, &["workers", "list"]).out;
+    assert!(shown.contains("2 of 2 are live") && shown.contains("last events"), "{shown}");
+    let ended = world.expect(0, &["workers", "show", workers[0]["id"].as_str().unwrap()]).out;
+    assert!(ended.contains("139") && ended.contains("SIGSEGV"), "{ended}");
+    // Verify, in the lines that a runbook wants.
+    let lines = until("all is well again", Duration::from_secs(20), || {
+        let status = world.hale(&["status", "--components"]);
+        (status.code == 0 && status.out.contains("(2/2 live)")).then_some(status.out)
+    });
+    let expected = "orchestrator: healthy\nworker: healthy (2/2 live)\nqueue: healthy (depth: 0)\nartifacts: healthy\nregistry: healthy\n";
+    assert_eq!(lines, expected);
+    // A queue that nobody serves is not healthy.
+    world.expect(0, &["workers", "scale", "0"]);
+    world.expect(0, &["run", "hello", "--input", "name=Ada", "--detach"]);
+    let waits = world.hale(&["status", "--components"]);
+    assert!(waits.out.contains("queue: degraded (depth: 1)"), "{}", waits.out);
+}
+
+// covers: AX-112, AX-115
+#[test]
+fn a_server_that_cannot_start_names_the_key_that_keeps_it_from_it() {
+    let world = World::new();
+    world.write("hale.toml", "[worker]\nconcurrency = \"many\"\n");
+    let refused = world.expect(6, &["up"]);
+    for part in ["worker.concurrency", "many", "hale.toml"] {
+        assert!(refused.err.contains(part), "{part}: {}", refused.err);
+    }
+    world.write("hale.toml", "");
+    let explained = world
+        .program(crate::cli_world::HALE)
+        .env_remove("HALE_LISTEN")
+        .args(["config", "explain", "listen"])
+        .output();
+    let explained = crate::cli_world::did(explained.unwrap());
+    assert!(explained.out.contains("127.0.0.1:8080"), "{explained:?}");
 }

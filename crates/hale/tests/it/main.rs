@@ -33,6 +33,7 @@ mod proof_sigstop;
 mod proof_disk_full;
 mod proof_evidence;
 mod cli_hints;
+mod cli_notify;
 mod cli_operate;
 mod proof_leave;
 mod proof_workers;

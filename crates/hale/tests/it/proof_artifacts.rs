@@ -82,6 +82,68 @@ fn a_run_whose_output_nothing_takes_is_completing_over_kill_9_and_completes_when
     assert!(history.contains("\"lease_lost\"") && history.contains("\"completed\""), "{history}");
 }
 
+/// As a person at a shell types it.
+#[track_caller]
+fn hale(world: &World, code: i32, line: &str) -> Value {
+    let mut command = world.program();
+    command.args(line.split_whitespace()).env("HALE_URL", format!("http://{}", world.address));
+    let output = command.env("HALE_DATA", &world.data).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "hale {line}\n{out}\n{err}");
+    serde_json::from_str(&out).unwrap_or(Value::Null)
+}
+
+// covers: AO-155, AO-156, AO-157, AO-158, AO-159, AO-160
+#[test]
+fn procedure_5_an_artifact_store_that_fails_is_seen_left_and_what_it_did_not_take_is_stored() {
+    let mut world = World::new();
+    let second = world.path("second");
+    let config = world.path("work/hale.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text}\n[artifacts]\nsecondary = {second:?}\n")).unwrap();
+    world.up();
+    let before = start(&world, "b");
+    comes_to(&world, &before, "COMPLETED");
+    let blobs = world.data.join("blobs");
+    break_place(&blobs);
+    // 1. to 3. The probe writes, reads and removes: it fails, names the store and the user that it ran as.
+    until("the probe sees it", PATIENCE, || {
+        (world.http().get("/health/artifacts").ok()?.status == 503).then_some(())
+    });
+    let stores = hale(&world, 11, "artifacts stores --json");
+    let (primary, backup) = (&stores["components"][0], &stores["components"][1]);
+    assert_eq!(
+        (&primary["name"], &primary["status"]),
+        (&json!("primary"), &json!("unhealthy")),
+        "{stores:#}"
+    );
+    assert_eq!((&backup["name"], &backup["status"]), (&json!("backup"), &json!("healthy")), "{stores:#}");
+    for part in ["active", "tmp", "as user"] {
+        assert!(primary["detail"].as_str().unwrap().contains(part), "{part}: {stores:#}");
+    }
+    // A run that ends meanwhile loses nothing.
+    let during = start(&world, "d");
+    comes_to(&world, &during, "COMPLETED");
+    assert_eq!(count(&world.data.join("spool")), 1, "the fault did not take effect");
+    // 4. Over to the other store: proven by a probe, on record.
+    hale(&world, 0, "artifacts failover --to backup --reason drill");
+    let after = start(&world, "a");
+    comes_to(&world, &after, "COMPLETED");
+    // 5. What was not taken goes into it now.
+    let retried = hale(&world, 0, "artifacts retry --failed-since 1h --json");
+    assert_eq!(retried["left"], 0, "{retried:#}");
+    assert_eq!((count(&world.data.join("spool")), count(&second) >= 2), (0, true));
+    until("the probe is content with the other", PATIENCE, || {
+        (world.http().get("/health/artifacts").ok()?.status == 200).then_some(())
+    });
+    for (run, letter) in [(&before, "b"), (&during, "d"), (&after, "a")] {
+        assert_eq!(output(&world, run)["text"], letter.repeat(100_000));
+    }
+    hale(&world, 0, "artifacts verify");
+    let audit = world.http().get("/api/v1/operations?limit=20").unwrap().text;
+    assert!(audit.contains("artifacts.failover") && audit.contains("drill"), "{audit}");
+}
+
 /// Files below a folder, whatever their depth.
 fn count(dir: &Path) -> usize {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };

@@ -16,6 +16,7 @@ const ELSEWHERE: &[(Operation, &str, &str)] = &[
     (Operation::WorkerRestart, "workers restart", "workers.restart"),
     (Operation::WorkerScale, "workers scale", "workers.scale"),
     (Operation::WorkerLimits, "workers limits", "workers.limits"),
+    (Operation::NotifySend, "notify", "notify.send"),
     (Operation::RetentionPrune, "prune", "prune"),
     (Operation::QueuesLimit, "queues limit", "limits.set"),
     (Operation::ToolsLimit, "queues limit", "limits.set"),

@@ -14,13 +14,15 @@ use std::time::Duration;
 #[command(after_help = "\
 Examples:
   hale workers scale 10
+  hale workers scale +1                          # one more than now; -1 for one fewer
   hale workers scale 0                           # they end in order and give back what they have
   hale workers scale --reset                     # back to worker.processes of the configuration
 
 0 to 64. The number is a setting: it survives a restart of the server and stands above --workers and hale.toml.")]
 pub struct Args {
-    #[arg(value_name = "N", required_unless_present = "reset")]
-    processes: Option<u32>,
+    /// How many, or how many more (+N) or fewer (-N) than now
+    #[arg(value_name = "N|+N|-N", required_unless_present = "reset", allow_negative_numbers = true)]
+    processes: Option<Number>,
     /// Back to what is configured
     #[arg(long, conflicts_with = "processes")]
     reset: bool,
@@ -32,11 +34,34 @@ pub struct Args {
     no_wait: bool,
 }
 
+/// A number, or a difference to the present one.
+#[derive(Clone, Copy, Debug)]
+enum Number {
+    Of(u32),
+    By(i32),
+}
+
+impl std::str::FromStr for Number {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = |_| format!("{text:?} is no whole number such as 4, +1 or -1");
+        match text.starts_with(['+', '-']) {
+            true => text.parse().map(Self::By).map_err(bad),
+            false => text.parse().map(Self::Of).map_err(bad),
+        }
+    }
+}
+
 const LOOK: Duration = Duration::from_millis(250);
 
 pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
     let client = ctx.client().await?;
-    let order = ScaleWorkers { processes: args.processes };
+    let order = match args.processes {
+        Some(Number::Of(n)) => ScaleWorkers { processes: Some(n), by: None },
+        Some(Number::By(n)) => ScaleWorkers { processes: None, by: Some(n) },
+        None => ScaleWorkers::default(),
+    };
     let moved: Moved = client.post("/api/v1/workers/scale", &order).await?;
     let within = if args.no_wait { Duration::ZERO } else { args.wait.duration() };
     let (live, wanted) = settled(&client, within).await?;
