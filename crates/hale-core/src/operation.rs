@@ -231,7 +231,7 @@ operations! {
         "registered the arm {target}", "Let a service elsewhere take tasks, until it falls silent";
     ArmsDeregister "arms.deregister" R2 NO_RUN, By(ArmsRegister),
         "deregistered the arm {target}", "Send an arm no more tasks; runs under way go on";
-    NotifySend "notify.send" R1 NO_RUN, Never,
+    NotifySend "notify.send" R1 NO_RUN, Words("send a correction to the same channel"),
         "told the channel {target}", "Send a message to a channel of people";
     KillswitchOn "killswitch.on" R3 NO_RUN, By(KillswitchOff),
         "threw the kill switch {target}", "Start nothing of a pack, tool or tenant, or nothing at all, and end what runs";
