@@ -12,6 +12,7 @@ pub(crate) mod piped;
 pub(crate) mod reap;
 pub(crate) mod stat;
 pub(crate) mod tree;
+pub mod usage;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 use stat::Stat;

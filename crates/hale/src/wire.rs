@@ -263,6 +263,8 @@ pub struct Status {
     #[serde(default)]
     pub approvals_stalled: u64,
     pub workers: Vec<workers::WorkerView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineView>,
     pub packs: u64,
     pub model: String,
     /// The default model is served by the simulated provider.
@@ -272,6 +274,20 @@ pub struct Status {
     pub faults: Vec<FaultView>,
     #[serde(default)]
     pub switches: killswitch::Switches,
+}
+
+/// The machine that the server runs on.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct MachineView {
+    pub host: String,
+    pub cpus: u64,
+    /// Processes that ran or wanted to, averaged over a minute.
+    pub load_1m: f64,
+    pub memory_bytes: u64,
+    /// What new programs could take without swapping.
+    pub memory_available_bytes: u64,
+    /// What the server itself has resident.
+    pub server_memory_bytes: u64,
 }
 
 /// `GET /health` and its other paths; 503 unless `healthy` or `degraded`.

@@ -5,7 +5,7 @@
 use super::guard::By;
 use super::problem::Refusal;
 use super::{App, Stage, chaos, health, killswitch, workers};
-use crate::wire::{FaultView, Status};
+use crate::wire::{FaultView, MachineView, Status};
 use axum::Json;
 use axum::extract::State;
 use hale_core::code::Code;
@@ -13,6 +13,7 @@ use hale_core::failure::Failure;
 use hale_core::time::Timestamp;
 use hale_engine::facade::operate::Deed;
 use hale_engine::facade::runs::status_window;
+use hale_sandbox::process::usage;
 use hale_store::{Counts, QueueRow};
 use http::StatusCode;
 use serde_json::json;
@@ -53,12 +54,26 @@ pub async fn gather(app: &App, ended_since: Timestamp) -> Result<Status, Failure
         approvals,
         approvals_stalled,
         workers: workers.collect(),
+        machine: machine(),
         packs: app.engine.packs().len() as u64,
         model: app.about.default_model.clone(),
         simulated: app.about.default_model.starts_with("sim/"),
         access: app.access.describe().to_owned(),
         faults: faults(app),
         switches: killswitch::shown(app),
+    })
+}
+
+/// None where the system does not tell.
+fn machine() -> Option<MachineView> {
+    let (machine, own) = (usage::of_machine()?, usage::of_process(std::process::id())?);
+    Some(MachineView {
+        host: hale_engine::facade::hostname(),
+        cpus: machine.cpus as u64,
+        load_1m: machine.load_1m,
+        memory_bytes: machine.memory_bytes,
+        memory_available_bytes: machine.available_bytes,
+        server_memory_bytes: own.memory_bytes,
     })
 }
 

@@ -28,6 +28,7 @@ use hale_engine::facade::workers::{Sync, Synced, Welcome};
 use hale_engine::input::Hello;
 use hale_engine::supervisor::{SeatLook, Stands};
 use hale_engine::worker::results::Content;
+use hale_sandbox::process::usage;
 use hale_store::WorkerRow;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -125,7 +126,11 @@ pub async fn show(
 }
 
 pub(super) fn shown(worker: &WorkerLook, now: Timestamp) -> WorkerView {
+    let here = worker.row.host == hale_engine::facade::hostname();
+    let used = here.then(|| usage::of_process(worker.row.pid)).flatten();
     WorkerView {
+        memory_bytes: used.map(|used| used.memory_bytes),
+        cpu_ms: used.map(|used| used.cpu.0),
         status: if worker.draining { "draining" } else { "live" }.to_owned(),
         slots: worker.slots,
         busy: worker.busy,
@@ -156,6 +161,8 @@ fn shown_ended(row: &WorkerRow, now: Timestamp) -> WorkerView {
         slots: row.slots,
         busy: 0,
         started_at: row.started_at.rfc3339(),
+        memory_bytes: None,
+        cpu_ms: None,
         seen_ms_ago: now.since(row.seen_at).0,
         progress_ms_ago: None,
         seat,

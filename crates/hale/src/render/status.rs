@@ -3,7 +3,7 @@
 use super::paint::{Look, Tone};
 use super::table::{Cell, Column, Table, pairs};
 use super::when;
-use crate::wire::{Component, FaultView, Health, Status};
+use crate::wire::{Component, FaultView, Health, MachineView, Status};
 
 /// `hale status`.
 pub fn page(status: &Status, look: &Look) -> String {
@@ -19,6 +19,7 @@ pub fn page(status: &Status, look: &Look) -> String {
         ("oldest waiting", status.oldest_pending_ms.map(when::span).unwrap_or_default()),
         ("approvals", approvals(status, look)),
         ("workers", workers_line(status)),
+        ("machine", status.machine.as_ref().map(machine).unwrap_or_default()),
         ("packs", status.packs.to_string()),
         ("model", model(status)),
         ("access", status.access.clone()),
@@ -103,6 +104,18 @@ fn model(status: &Status) -> String {
         ""
     };
     format!("{}{simulated}", status.model)
+}
+
+fn machine(machine: &MachineView) -> String {
+    format!(
+        "{}: load {:.2} on {} CPUs, {} of {} memory free; the server has {}",
+        machine.host,
+        machine.load_1m,
+        machine.cpus,
+        when::bytes(machine.memory_available_bytes),
+        when::bytes(machine.memory_bytes),
+        when::bytes(machine.server_memory_bytes)
+    )
 }
 
 fn workers_line(status: &Status) -> String {

@@ -69,6 +69,8 @@ pub fn table(workers: &[&WorkerView], look: &Look) -> Table {
         ("host", Column::Left),
         ("pid", Column::Right),
         ("busy", Column::Right),
+        ("memory", Column::Right),
+        ("cpu", Column::Right),
         ("queues", Column::Left),
         ("started", Column::Left),
         ("seen", Column::Left),
@@ -90,6 +92,8 @@ pub fn table(workers: &[&WorkerView], look: &Look) -> Table {
             Cell::from(worker.host.clone()),
             Cell::from(worker.pid.to_string()),
             Cell::from(format!("{}/{}", worker.busy, worker.slots)),
+            Cell::from(worker.memory_bytes.map_or_else(dash, when::bytes)),
+            Cell::from(worker.cpu_ms.map_or_else(dash, when::span)),
             Cell::from(if worker.queues.is_empty() { "all".to_owned() } else { worker.queues.join(",") }),
             Cell::from(when::moment(look, &worker.started_at)),
             Cell::from(format!("{} ago", when::span(worker.seen_ms_ago))),
@@ -137,6 +141,8 @@ pub fn one(worker: &WorkerView, look: &Look) -> String {
         ("started", when::moment(look, &worker.started_at)),
         ("seen", format!("{} ago", when::span(worker.seen_ms_ago))),
     ];
+    rows.extend(worker.memory_bytes.map(|bytes| ("memory", when::bytes(bytes))));
+    rows.extend(worker.cpu_ms.map(|ms| ("cpu", format!("{} since its start", when::span(ms)))));
     rows.extend(worker.seat.map(|seat| ("seat", seat.to_string())));
     rows.extend(worker.progress_ms_ago.map(|ms| ("progress", format!("{} ago", when::span(ms)))));
     if !worker.queues.is_empty() {

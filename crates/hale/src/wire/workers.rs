@@ -49,6 +49,12 @@ pub struct WorkerView {
     pub slots: u32,
     pub busy: u32,
     pub started_at: String,
+    /// Resident memory of its process, where that runs on the server's machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// CPU time of its process since its start, there too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
     /// Since its last heartbeat.
     pub seen_ms_ago: u64,
     /// Since the run of it that has stood still for longest made progress.

@@ -287,6 +287,8 @@ fn server() -> Status {
             slots: 5,
             busy: 1,
             started_at: "2026-11-22T03:00:00.000Z".to_owned(),
+            memory_bytes: Some(40 << 20),
+            cpu_ms: Some(1200),
             seen_ms_ago: 0,
             progress_ms_ago: Some(0),
             seat: None,
@@ -294,6 +296,14 @@ fn server() -> Status {
             runs: vec!["run_01JD4M8Q2R7WX5B9N3K6T0VYHZ".to_owned()],
             end: None,
         }],
+        machine: Some(hale::wire::MachineView {
+            host: "box".to_owned(),
+            cpus: 2,
+            load_1m: 0.5,
+            memory_bytes: 8 << 30,
+            memory_available_bytes: 6 << 30,
+            server_memory_bytes: 40 << 20,
+        }),
         packs: 3,
         model: "sim/small".to_owned(),
         simulated: true,
@@ -312,6 +322,7 @@ fn the_server_fits_on_a_screen() {
       runs            2 PENDING, 1 RUNNING
       oldest waiting  1.5s
       workers         1 live, 1 of 5 slots busy
+      machine         box: load 0.50 on 2 CPUs, 6.0 GiB of 8.0 GiB memory free; the server has 40.0 MiB
       packs           3
       model           sim/small (simulated; set OPENAI_API_KEY or HALE_MODEL_BASE_URL for a real one)
       access          no key needed on loopback

@@ -93,7 +93,7 @@ fn what_cannot_be_is_refused_with_what_why_and_the_next_command() {
     assert_eq!(list(&world)["items"][0]["slots"], 2);
 }
 
-// covers: AX-09, AX-11, AX-12, AX-19, AX-109, AX-114, AX-136, AO-31, AO-69, AO-108, AO-182, CX-54
+// covers: AO-183, AO-193, AX-09, AX-11, AX-12, AX-19, AX-109, AX-114, AX-136, AO-31, AO-69, AO-108, AO-182, CX-54
 #[test]
 fn a_crash_is_seen_told_and_recovered_from_and_the_number_of_workers_goes_up_and_down() {
     let world = World::new();
@@ -112,6 +112,12 @@ fn a_crash_is_seen_told_and_recovered_from_and_the_number_of_workers_goes_up_and
 
     // One crashes: the end is told with its meaning beside how many there should be, and another takes its seat.
     let workers = list(&world)["items"].as_array().unwrap().clone();
+    // What each uses, and what the machine has left.
+    assert!(workers.iter().all(|worker| worker["memory_bytes"].as_u64() > Some(1 << 20)), "{workers:?}");
+    assert!(workers.iter().all(|worker| worker["cpu_ms"].is_u64()), "{workers:?}");
+    let machine = json(&world.hale(&["status", "--json"]).out)["machine"].clone();
+    assert!(machine["memory_available_bytes"].as_u64() < machine["memory_bytes"].as_u64(), "{machine}");
+    assert!(machine["cpus"].as_u64() >= Some(1) && machine["load_1m"].is_f64(), "{machine}");
     let (pid, seat) = (workers[0]["pid"].as_i64().unwrap(), workers[0]["seat"].clone());
     // Twice: the first one only takes the handler away that Rust has for overflows of the stack.
     let kill = format!("kill -SEGV {pid} && sleep 0.2 && kill -SEGV {pid}");

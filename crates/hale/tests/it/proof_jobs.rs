@@ -101,6 +101,33 @@ fn a_job_ends_with_its_walls_and_its_use_in_the_record() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+// covers: AO-73, AX-111, TR-34, TR-35
+#[test]
+fn a_job_that_had_too_little_memory_gets_more_with_a_new_version_and_the_old_one_is_kept() {
+    let mut world = world("");
+    world.up();
+    let takes = |memory: &str| {
+        format!(
+            "run: [dd, if=/dev/zero, of=/dev/null, bs=80M, count=2000]\nlimits: {{ timeout: 30s, memory: {memory} }}"
+        )
+    };
+    deploy(&world, "collect", &takes("64MiB"));
+    let first = ended(&world, &start(&world, "collect", json!({})));
+    assert_eq!((&first["state"], &first["error"]["cause"]), (&json!("FAILED"), &json!("job.oom")), "{first}");
+    let source = format!("---\nname: collect\nversion: 1.1.0\nkind: job\n{}\n---\n", takes("128MiB"));
+    let body = json!({ "file_name": "collect.md", "source": source.replace("count=2000", "count=20") });
+    assert!(matches!(world.http().post("/api/v1/packs", &body).unwrap().status, 200 | 201));
+    let second = ended(&world, &start(&world, "collect", json!({})));
+    assert_eq!(second["state"], "COMPLETED", "{second}");
+    assert_eq!(second["output"]["memory"]["limit_bytes"], 128 << 20);
+    // Each run says which revision of the limits it had, and the old one can be looked at and gone back to.
+    assert_eq!((&first["version"], &second["version"]), (&json!("1.0.0"), &json!("1.1.0")));
+    let pack = get(&world, "/api/v1/packs/collect").json();
+    assert!(pack["versions"].to_string().contains("1.0.0"), "{pack}");
+    assert_eq!(world.http().post("/api/v1/packs/collect/rollback", &json!({})).unwrap().status, 200);
+    assert_eq!(get(&world, "/api/v1/packs/collect").json()["version"], "1.0.0");
+}
+
 // covers: AO-125
 #[test]
 fn memory_is_warned_of_at_85_and_92_percent() {
