@@ -157,8 +157,16 @@ impl Desk {
         self.flows.served(&claim.line, claimed.len() as u64, now);
         for Claimed { run, input, records, effects } in claimed {
             let moved = Moved { run: run.clone(), records: Vec::new(), effects, output: None };
-            // The slot was taken when the claim was placed; only membership and timers are new.
-            self.settle(&run, &moved, now);
+            let run = match self.moved_since(&run) {
+                // It was cancelled, or more, between the commit of the claim and this answer.
+                Some(newer) if newer.lease() != run.lease() => continue,
+                Some(newer) => newer,
+                None => {
+                    // The slot was taken when the claim was placed; only membership and timers are new.
+                    self.settle(&run, &moved, now);
+                    run
+                }
+            };
             tracing::info!(
                 run_id = %run.id, pack = %run.pack.name, correlation_id = %run.correlation,
                 event = "execution_started", "Execution started with input: {}", redacted(&input)
@@ -172,6 +180,12 @@ impl Desk {
                 None => self.order(worker, run, (input, records)),
             }
         }
+    }
+
+    /// The run as it was decided after this: a caller may read the store before the loop hears of its own commit.
+    fn moved_since(&self, run: &Run) -> Option<Run> {
+        let known = self.active.get(&run.id).map(|active| &active.run);
+        known.or_else(|| self.departing.get(&run.id)).filter(|known| known.seq > run.seq).cloned()
     }
 
     /// Sends a leased run to its worker; a pack that is gone by now fails the run.
