@@ -21,6 +21,7 @@ impl Desk {
     pub(crate) async fn act(&mut self, batch: Batch, result: Result<Vec<OpResult>, Error>) {
         match result {
             Ok(results) => {
+                self.reloaded.clear();
                 for (act, result) in batch.acts.into_iter().zip(results) {
                     self.follow(act, result);
                 }

@@ -196,6 +196,8 @@ pub(crate) struct Desk {
     pub flows: Flows,
     /// Runs that left a line before memory counted them in it.
     pub owed: BTreeMap<Line, u64>,
+    /// Runs taken back to the store while the answers of the present batch are followed.
+    pub reloaded: BTreeSet<RunId>,
     /// Lines whose last claim found fewer runs than were counted.
     pub doubted: BTreeSet<Line>,
     /// Runs claimed for a worker whose claim is not answered yet; also when it has left in between.

@@ -400,6 +400,7 @@ fn desk(
         owed: BTreeMap::new(),
         placed: BTreeMap::new(),
         doubted: Default::default(),
+        reloaded: Default::default(),
         checked_at: config.clock.now(),
         seen_stored_at: config.clock.now(),
         standing: Default::default(),

@@ -140,7 +140,11 @@ impl Desk {
                 self.leave_line(&Line { queue: queue.clone(), key: key.clone(), priority: *priority });
             }
         }
-        self.reload(moved.run.id);
+        // Once for the answers of one batch, of which all is stored by now: after that, memory holds what was decided
+        // since, and the store does not.
+        if self.reloaded.insert(moved.run.id) {
+            self.reload(moved.run.id);
+        }
     }
 
     /// A run that was decided but never stored.
