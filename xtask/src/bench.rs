@@ -32,6 +32,7 @@ cases:
   resume    kill -9 with 100,000 runs waiting: how long until work goes on
   start     time to ready with an empty database and one of 1,000,000 runs
   idle      memory and CPU of a server that has nothing to do
+  workers   what 100 worker processes cost a server while nothing is to do
   cli       `hale --version`, and `hale runs list` with 1,000,000 runs
   stalled   p99 of others while 1,000 sockets stall in header or body
   all       all of these (default)
@@ -106,6 +107,7 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
             "resume" => crowd::resume(&workshop, &options)?,
             "start" => cases::start(&workshop, &options)?,
             "idle" => cases::idle(&workshop, &options)?,
+            "workers" => crowd::workers(&workshop, &options)?,
             "cli" => cases::cli(&workshop, &options)?,
             _ => cases::stalled(&workshop, &options)?,
         };
@@ -119,7 +121,7 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn chosen_cases(case: &str) -> anyhow::Result<&'static [&'static str]> {
-    const ALL: &[&str] = &["runs", "claims", "noisy", "resume", "start", "idle", "cli", "stalled"];
+    const ALL: &[&str] = &["runs", "claims", "noisy", "resume", "start", "idle", "workers", "cli", "stalled"];
     if case == "all" {
         return Ok(ALL);
     }

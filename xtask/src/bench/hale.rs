@@ -45,8 +45,17 @@ pub fn seed(binary: &Path, data: &Path, count: usize, state: &str) -> anyhow::Re
 }
 
 impl Server {
-    /// Starts and waits until `/readyz` says 200.
+    /// Starts with many slots and waits until `/readyz` says 200.
     pub fn start(workshop: &Workshop, binary: &Path, data: &Path) -> anyhow::Result<Server> {
+        Self::with_slots(workshop, (binary, data), CONCURRENCY)
+    }
+
+    /// The same with so many slots.
+    pub fn with_slots(
+        workshop: &Workshop,
+        (binary, data): (&Path, &Path),
+        slots: &str,
+    ) -> anyhow::Result<Server> {
         let packs = packs(workshop)?;
         let log = fs::File::create(workshop.bench.join("hale.log"))?;
         // What a former server wrote there would be taken for the new one's.
@@ -56,7 +65,7 @@ impl Server {
         }
         let mut hale = shell::command(binary);
         hale.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(data).arg("--packs").arg(packs);
-        hale.env("HALE_WORKER_CONCURRENCY", CONCURRENCY).env_remove("HALE_URL");
+        hale.env("HALE_WORKER_CONCURRENCY", slots).env_remove("HALE_URL");
         hale.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let began = Instant::now();
         let mut child = hale.spawn().with_context(|| format!("start {}", binary.display()))?;
