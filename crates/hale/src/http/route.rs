@@ -4,8 +4,15 @@
 
 use super::App;
 use super::openapi::Shown;
+use super::problem;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
+use hale_engine::tasks;
+use http::StatusCode;
 use std::sync::Arc;
+use tracing::Instrument;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -107,7 +114,28 @@ impl Route {
         self
     }
 
+    /// Whether its handler goes on to its end when the caller goes away: what is intended gets its outcome. The
+    /// protocol of worker processes has answers that nobody else may get, and a start may wait for the run's end.
+    fn is_carried_through(&self) -> bool {
+        let own_way = ["runs.start", "workers.join", "workers.sync", "workers.leave", "workers.blob"];
+        self.verb != Verb::Get && !own_way.contains(&self.id)
+    }
+
     pub fn handler(&self) -> MethodRouter<Arc<App>> {
-        (self.handler)(self.verb.filter())
+        let handler = (self.handler)(self.verb.filter());
+        if self.is_carried_through() { handler.layer(from_fn(carry_through)) } else { handler }
+    }
+}
+
+/// The handler as a task of its own: a connection that ends takes its futures with it.
+async fn carry_through(request: Request, next: Next) -> Response {
+    let deed = tasks::spawn("http-deed", next.run(request).in_current_span());
+    match deed.await {
+        Ok(response) => response,
+        Err(stopped) => match stopped.try_into_panic() {
+            // Told by the outermost layer, as any other.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => problem::of_status(StatusCode::SERVICE_UNAVAILABLE).into_response(),
+        },
     }
 }

@@ -1,16 +1,23 @@
 //! Messages to people from the command line, against a real webhook.
 
 use crate::cli_world::World;
+use crate::world::until;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What came in: the idempotency key and the body.
 type Heard = Arc<Mutex<Vec<(String, Value)>>>;
 
 /// A chat service that answers with these, one after the other, and then with 200.
 pub fn webhook(answers: &'static [&'static str]) -> (String, Heard) {
+    slow_webhook(answers, Duration::ZERO)
+}
+
+/// One that takes its time before it answers.
+fn slow_webhook(answers: &'static [&'static str], pause: Duration) -> (String, Heard) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/hooks/T0/secret-part", listener.local_addr().unwrap());
     let heard = Heard::default();
@@ -20,6 +27,7 @@ pub fn webhook(answers: &'static [&'static str]) -> (String, Heard) {
             let n = all.lock().unwrap().len();
             let Some(message) = read(&stream) else { continue };
             all.lock().unwrap().push(message);
+            std::thread::sleep(pause);
             let status = answers.get(n).unwrap_or(&"200 OK");
             let _ = write!(&stream, "HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
         }
@@ -104,4 +112,24 @@ fn a_webhook_that_does_not_take_a_message_is_told_without_its_address() {
     let log =
         log.into_iter().flatten().flatten().filter_map(|file| std::fs::read_to_string(file.path()).ok());
     assert!(log.into_iter().all(|text| !text.contains("secret-part")));
+}
+
+/// What was intended gets its outcome, whoever waits for it.
+#[test]
+fn a_deed_goes_on_when_its_caller_goes_away() {
+    let world = World::new();
+    world.up();
+    let (url, heard) = slow_webhook(&[], Duration::from_millis(1500));
+    channel(&world, "ops", &url);
+    let notify = [crate::cli_world::HALE, "notify", "--channel", "ops", "--message", "goes on"];
+    let gone = world.program("timeout").args(["-s", "KILL", "0.7"]).args(notify).output().unwrap();
+    assert!(!gone.status.success(), "the caller was not gone: {gone:?}");
+    assert_eq!(heard.lock().unwrap().len(), 1, "it had not begun");
+    until("the outcome is told", Duration::from_secs(10), || {
+        world
+            .expect(0, &["audit", "list", "--json"])
+            .out
+            .contains("goes on (answered 200, try 1)")
+            .then_some(())
+    });
 }
