@@ -142,6 +142,10 @@ fn a_crash_is_seen_told_and_recovered_from_and_the_number_of_workers_goes_up_and
     });
     let expected = "orchestrator: healthy\nworker: healthy (2/2 live)\nqueue: healthy (depth: 0)\nartifacts: healthy\nregistry: healthy\n";
     assert_eq!(lines, expected);
+    // Their polls come by the clock and are not told; what people asked is.
+    let log = world.expect(0, &["logs", "-n", "10000", "-o", "jsonl"]).out;
+    assert!(log.contains("/api/v1/workers/scale"), "{log}");
+    assert!(!log.lines().any(|line| line.contains("/sync\"") && line.contains("\"status\":200")), "{log}");
     // A queue that nobody serves is not healthy.
     world.expect(0, &["workers", "scale", "0"]);
     world.expect(0, &["run", "hello", "--input", "name=Ada", "--detach"]);
