@@ -32,7 +32,7 @@ fn hale(world: &World, args: &[&str]) -> (i32, String, String) {
     (out.status.code().unwrap_or(-1), text(&out.stdout), text(&out.stderr))
 }
 
-// covers: TR-07 TR-08 TR-09 TR-10 TR-11 TR-12 TR-14 TR-15 TR-16 TR-17 TR-21 TR-22 TR-29
+// covers: TR-07 TR-08 TR-09 TR-10 TR-11 TR-12 TR-13 TR-14 TR-15 TR-16 TR-17 TR-21 TR-22 TR-29
 #[test]
 fn a_backtest_runs_from_the_command_line_to_its_results() {
     let mut world = world("");
@@ -81,11 +81,19 @@ fn a_backtest_runs_from_the_command_line_to_its_results() {
     let curve = get(&world, &format!("/api/v1/backtests/{id}/equity?points=10")).json();
     assert_eq!((curve["points"].as_array().unwrap().len(), &curve["bars_count"]), (10, &json!(750)));
     assert_eq!(curve["points"][9]["equity_amount"], result["equity"][749]["equity_amount"]);
+    assert_eq!(curve["max_drawdown_fraction"], result["metrics"]["max_drawdown"]["depth_fraction"]);
     let (code, chart, _) = hale(&world, &["backtests", "equity", id]);
     assert!(code == 0 && chart.contains("10000.00 to 18331.23 over 750 bars"), "{chart}");
     let (code, ..) = hale(&world, &["backtests", "equity", id, "--svg", "chart.svg"]);
     let svg = std::fs::read_to_string(world.path("work/chart.svg")).unwrap();
     assert!(code == 0 && svg.starts_with("<svg"), "{}", &svg[..40]);
+
+    // The raw state, as it is stored: every record of the journal, by the run's id.
+    let (code, raw, _) = hale(&world, &["runs", "history", run, "-o", "jsonl"]);
+    let raw: Vec<Value> = raw.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(code == 0 && raw.iter().enumerate().all(|(at, record)| record["seq"] == at + 1), "{raw:#?}");
+    let types = [&raw[0]["event"]["type"], &raw[raw.len() - 1]["event"]["type"]];
+    assert_eq!(types, ["accepted", "completed"]);
 
     let (code, list, _) = hale(&world, &["backtests", "list", "-o", "name"]);
     assert_eq!((code, list.trim()), (0, id));
