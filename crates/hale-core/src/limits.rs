@@ -44,6 +44,13 @@ pub const SEEN_STORED: Millis = LEASE;
 pub const BEAT_MAX: Millis = Millis::seconds(4);
 /// The shortest one: beats of many workers spread over the difference.
 pub const BEAT_MIN: Millis = Millis::seconds(3);
+/// Between two heartbeats of a worker process that has nothing in hand, so nothing to lose: orders come at once all the
+/// same, over the poll that it keeps open.
+pub const IDLE_BEAT_MAX: Millis = Millis::seconds(30);
+/// The shortest such time.
+pub const IDLE_BEAT_MIN: Millis = Millis::seconds(25);
+/// How long a worker with nothing in hand is believed alive without a word.
+pub const IDLE_LEASE: Millis = Millis::seconds(45);
 /// Model calls that a worker process tells in one request; the rest goes with the next, some seconds later.
 pub const WORKER_CALLS: usize = 256;
 /// Bytes of a name (model, provider, cause) in what a worker tells of its calls: longer ones are not kept.

@@ -10,7 +10,8 @@
 use crate::kill::meaning::{self, SIGKILL, SIGSEGV, SIGTERM};
 use crate::kill::{End, Grade};
 use crate::limits::{
-    BEAT_MAX, BEAT_MIN, BREAKER_ENDS, BREAKER_WINDOW, ENDED_WORKERS_KEPT, RESTART_MAX, RESTART_MIN,
+    BEAT_MAX, BEAT_MIN, BREAKER_ENDS, BREAKER_WINDOW, ENDED_WORKERS_KEPT, IDLE_BEAT_MAX, IDLE_BEAT_MIN,
+    RESTART_MAX, RESTART_MIN,
 };
 use crate::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -84,12 +85,14 @@ pub fn wait(in_a_row: u32, chance: u64) -> Millis {
     Millis(whole - chance % (whole / 4 + 1))
 }
 
-/// Between two heartbeats of one worker: its `n`th, spread by its id, so that many do not beat together.
-pub fn beat(id: u128, n: u64) -> Millis {
+/// Between two heartbeats of one worker: its `n`th, spread by its id, so that many do not beat together. One with
+/// nothing in hand takes its time.
+pub fn beat(id: u128, n: u64, in_hand: bool) -> Millis {
+    let (least, most) = if in_hand { (BEAT_MIN, BEAT_MAX) } else { (IDLE_BEAT_MIN, IDLE_BEAT_MAX) };
     // Ids of one moment differ in their low bits; a multiplication by the golden ratio spreads them and `n`.
     let low = id as u64 ^ (id >> 64) as u64;
     let mixed = (low ^ n.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    Millis(BEAT_MIN.0 + (mixed >> 32) % (BEAT_MAX.0 - BEAT_MIN.0 + 1))
+    Millis(least.0 + (mixed >> 32) % (most.0 - least.0 + 1))
 }
 
 /// Of ended workers with these moments, the oldest that is still remembered.

@@ -50,6 +50,7 @@ impl Desk {
             busy,
             until: now + limits::LEASE,
             draining,
+            away: false,
             queues: served(hello.queues),
             orders,
             stored_at: now,
@@ -87,10 +88,20 @@ impl Desk {
             let _ = reply.send(false);
             return;
         };
-        worker.until = now + limits::LEASE;
+        worker.until = now + if worker.busy > 0 { limits::LEASE } else { limits::IDLE_LEASE };
+        worker.away = false;
         worker.row.seen_at = now;
         let _ = reply.send(true);
         self.unknown_to_worker(id, held, now);
+    }
+
+    /// The connection ended over which a worker waited for orders: it gets none until it is heard of again, and a
+    /// lease is what it has for that.
+    pub(crate) fn poll_gone(&mut self, id: WorkerId, now: Timestamp) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        worker.away = true;
+        worker.until = worker.until.min(now + limits::LEASE);
+        self.lease_ends = self.lease_ends.min(worker.until);
     }
 
     /// Stores when workers were last heard of: for whoever reads the store after a crash, so all of them now and then in

@@ -38,6 +38,7 @@ impl Desk {
             Input::Append { worker, append, reply } => self.append(worker, append, reply, now),
             Input::Join { hello, orders, reply } => self.join(hello, orders, reply, now),
             Input::Heartbeat { worker, holds, reply } => self.heartbeat(worker, &holds, reply, now),
+            Input::PollGone { worker } => self.poll_gone(worker, now),
             Input::Drain { worker, drain, reply } => self.drain_worker(worker, drain, reply),
             Input::Depart { worker, reply } => self.depart(worker, reply, now),
             Input::Leave { worker, why } => self.leave(worker, &why, now),
@@ -137,6 +138,8 @@ impl Desk {
         self.flows.served(&line, 1, now);
         if let Some(state) = self.workers.get_mut(&worker) {
             state.busy += 1;
+            state.until = state.until.min(now + limits::LEASE);
+            self.lease_ends = self.lease_ends.min(state.until);
         }
         moved.records.extend(leased.records);
         // The order to enqueue is undone by the lease that follows it in the same commit.

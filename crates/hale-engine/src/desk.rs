@@ -49,6 +49,8 @@ pub(crate) struct WorkerState {
     /// The lease of all its runs ends here unless it is heard of before.
     pub until: Timestamp,
     pub draining: bool,
+    /// Its connection ended, and it has not been heard of since.
+    pub away: bool,
     /// The queues that it takes from; empty means all.
     pub queues: Vec<Arc<str>>,
     pub orders: Orders,
@@ -58,7 +60,7 @@ pub(crate) struct WorkerState {
 
 impl WorkerState {
     pub(crate) fn free(&self) -> u32 {
-        if self.draining { 0 } else { self.slots.saturating_sub(self.busy) }
+        if self.draining || self.away { 0 } else { self.slots.saturating_sub(self.busy) }
     }
 
     pub(crate) fn send(&self, order: Order) {

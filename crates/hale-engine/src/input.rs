@@ -244,6 +244,8 @@ pub enum Input {
     Join { hello: Hello, orders: crate::worker::Orders, reply: Reply<()> },
     /// A worker lives and holds these runs.
     Heartbeat { worker: WorkerId, holds: Vec<(RunId, u64)>, reply: oneshot::Sender<bool> },
+    /// The connection ended over which a worker waited for orders.
+    PollGone { worker: WorkerId },
     /// A worker takes no more work, or takes it again.
     Drain { worker: WorkerId, drain: bool, reply: Reply<()> },
     /// A worker ends by its own will and holds nothing any more: what is leased to it is released at once.

@@ -75,6 +75,7 @@ impl Desk {
                 until: now + limits::LEASE,
                 // No new work until it is heard of.
                 draining: true,
+                away: false,
                 queues: Vec::new(),
                 orders,
                 stored_at: row.seen_at,

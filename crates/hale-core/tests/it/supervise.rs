@@ -1,7 +1,9 @@
 //! Worker processes: waits, the breaker, and what an end means.
 
 use hale_core::kill::{End, Grade};
-use hale_core::limits::{BEAT_MAX, BEAT_MIN, BREAKER_ENDS, BREAKER_WINDOW, RESTART_MAX, RESTART_MIN};
+use hale_core::limits::{
+    BEAT_MAX, BEAT_MIN, BREAKER_ENDS, BREAKER_WINDOW, IDLE_BEAT_MAX, IDLE_BEAT_MIN, RESTART_MAX, RESTART_MIN,
+};
 use hale_core::supervise::{Facts, Next, Past, Sent, beat, meaning, wait};
 use hale_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
@@ -65,7 +67,8 @@ proptest! {
 
     #[test]
     fn a_beat_is_within_its_bounds(id: u128, n: u64) {
-        prop_assert!((BEAT_MIN..=BEAT_MAX).contains(&beat(id, n)));
+        prop_assert!((BEAT_MIN..=BEAT_MAX).contains(&beat(id, n, true)));
+        prop_assert!((IDLE_BEAT_MIN..=IDLE_BEAT_MAX).contains(&beat(id, n, false)));
     }
 
     /// Whatever the ends: open means that there were five in a window, and nothing starts while it is open.

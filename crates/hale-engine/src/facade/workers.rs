@@ -22,17 +22,22 @@ use hale_core::limits;
 use hale_core::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
-/// The longest poll: shorter than the renewal, so that polling alone keeps the lease.
-const POLL_MAX: Duration = Duration::from_secs(4);
+/// The longest poll. A worker with runs in hand asks for shorter ones, so that polling alone keeps its lease.
+const POLL_MAX: Duration = Duration::from_millis(limits::IDLE_BEAT_MAX.0);
 
 /// Orders that wait for their worker's next poll, and how far its calls are known.
 struct Mailbox {
     orders: tokio::sync::Mutex<mpsc::UnboundedReceiver<Order>>,
     calls: Arc<Taken>,
+    /// Polls that began.
+    polls: AtomicU64,
+    /// Another poll begins: its connection is the one that the worker reads.
+    newer: Notify,
 }
 
 impl Mailbox {
@@ -56,7 +61,15 @@ impl Mailboxes {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let calls = all.remove(&id).map(|before| before.calls.clone()).unwrap_or_default();
         all.retain(|_, other| !other.is_closed());
-        all.insert(id, Arc::new(Mailbox { orders: tokio::sync::Mutex::new(orders), calls }));
+        all.insert(
+            id,
+            Arc::new(Mailbox {
+                orders: tokio::sync::Mutex::new(orders),
+                calls,
+                polls: AtomicU64::new(0),
+                newer: Notify::new(),
+            }),
+        );
     }
 
     fn remove(&self, id: WorkerId) {
@@ -166,13 +179,11 @@ impl Engine {
         }
         if sync.wait_ms > 0 {
             let wait = Duration::from_millis(sync.wait_ms).min(POLL_MAX);
-            let mut orders = mailbox.orders.lock().await;
-            if let Ok(Some(first)) = tokio::time::timeout(wait, orders.recv()).await {
-                synced.orders.push(self.entrusted(id, first));
-                while let Ok(order) = orders.try_recv() {
-                    synced.orders.push(self.entrusted(id, order));
-                }
+            let poll = Poll::begin(self, (id, &mailbox));
+            for order in poll.orders(wait).await {
+                synced.orders.push(self.entrusted(id, order));
             }
+            poll.end();
         }
         Ok(synced)
     }
@@ -284,6 +295,62 @@ impl Engine {
     /// E014 when the loop does not answer.
     pub async fn workers(&self) -> Result<Vec<WorkerLook>, Failure> {
         Ok(self.look().await?.workers)
+    }
+}
+
+/// A poll that is open. One that ends without its answer, because its connection has, is told to the loop: a process
+/// that was killed closes what it had open, and gets no work that would lie there until its lease runs out.
+struct Poll<'a> {
+    engine: &'a Engine,
+    worker: WorkerId,
+    mailbox: &'a Mailbox,
+    n: u64,
+    answered: bool,
+}
+
+impl<'a> Poll<'a> {
+    fn begin(engine: &'a Engine, (worker, mailbox): (WorkerId, &'a Mailbox)) -> Self {
+        let n = mailbox.polls.fetch_add(1, Ordering::SeqCst) + 1;
+        mailbox.newer.notify_waiters();
+        Self { engine, worker, mailbox, n, answered: false }
+    }
+
+    /// What there is for the worker, waited for until there is something or another poll takes this one's place.
+    async fn orders(&self, wait: Duration) -> Vec<Order> {
+        let mut orders = self.mailbox.orders.lock().await;
+        let newer = self.mailbox.newer.notified();
+        let mut came = Vec::new();
+        if self.is_last() {
+            let first = tokio::time::timeout(wait, orders.recv());
+            tokio::select! {
+                biased;
+                first = first => came.extend(first.ok().flatten()),
+                () = newer => return came,
+            }
+        }
+        while !came.is_empty()
+            && let Ok(order) = orders.try_recv()
+        {
+            came.push(order);
+        }
+        came
+    }
+
+    fn is_last(&self) -> bool {
+        self.mailbox.polls.load(Ordering::SeqCst) == self.n
+    }
+
+    fn end(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Poll<'_> {
+    fn drop(&mut self) {
+        // One that the worker has replaced by another says nothing.
+        if !self.answered && self.is_last() {
+            let _ = self.engine.0.inbox.try_send(Input::PollGone { worker: self.worker });
+        }
     }
 }
 

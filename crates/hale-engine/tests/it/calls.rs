@@ -61,8 +61,8 @@ async fn a_call_that_is_told_twice_counts_once_also_when_the_worker_joins_again(
         tell(&world, 1, Calls::after(&theirs, 0, Timestamp(10))).await.unwrap();
         assert_eq!(count(), 1);
     }
-    // Silent for longer than a lease: the server lets go of the worker, which joins again with all that is untold.
-    tokio::time::sleep(limits::LEASE.duration() + Duration::from_secs(1)).await;
+    // Silent for longer than an idle worker may be: the server lets go of the worker, which joins again with all that is untold.
+    tokio::time::sleep(limits::IDLE_LEASE.duration() + Duration::from_secs(1)).await;
     theirs.record(refused(2));
     let lost = tell(&world, 1, Calls::after(&theirs, 0, Timestamp(10))).await.unwrap_err();
     assert_eq!(lost.code, Code::E010);

@@ -39,6 +39,8 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 const UPLOAD: Duration = Duration::from_secs(120);
 /// Between two tries when the server is away, and some by chance.
 const AGAIN: Duration = Duration::from_millis(300);
+/// Of a beat, so much spreads the polls of many workers after the server was away.
+const AGAIN_SPREAD: Duration = Duration::from_secs(4);
 
 /// A write and who waits for its answer.
 pub struct Write {
@@ -175,7 +177,7 @@ impl Server {
     /// shorter than others: many workers that began together do not beat together for long.
     pub async fn poll(self, worker: Arc<Worker>, orders: Orders, stop: CancellationToken) {
         for n in 0.. {
-            let wait = beat(self.hello.id.0, n).duration();
+            let wait = beat(self.hello.id.0, n, !worker.holds().is_empty()).duration();
             let polled = tokio::select! {
                 () = stop.cancelled() => return,
                 polled = self.sync(&worker, Vec::new(), wait) => polled,
@@ -190,7 +192,7 @@ impl Server {
                 }
                 Err(error) => {
                     tracing::warn!(event = "worker_poll_failed", error = %error.message, "no orders: the server did not answer");
-                    tokio::time::sleep(AGAIN + wait / 10).await;
+                    tokio::time::sleep(AGAIN + wait.min(AGAIN_SPREAD) / 10).await;
                 }
             }
         }
