@@ -92,6 +92,8 @@ pub(crate) struct Inner {
     pub bulk_ended: tokio::sync::Notify,
     pub embedded: std::sync::Mutex<Option<(WorkerId, CancellationToken)>>,
     pub stop: CancellationToken,
+    /// Cancelled when no more work is given: polls of workers end soon from then on, so that the door can close.
+    pub closing: CancellationToken,
     /// Schedules changed.
     pub schedules_changed: tokio::sync::Notify,
     pub stores: Stores,
@@ -142,6 +144,7 @@ impl Engine {
             bulk_ended: tokio::sync::Notify::new(),
             embedded: std::sync::Mutex::default(),
             stop,
+            closing: CancellationToken::new(),
             schedules_changed: tokio::sync::Notify::new(),
             stores: Stores::default(),
             stow: Stow::default(),
@@ -325,6 +328,7 @@ impl Engine {
 
     /// Takes no more runs and gives none to workers.
     pub async fn close(&self) {
+        self.0.closing.cancel();
         let (reply, closed) = oneshot::channel();
         if self.send(Input::Close { reply }).await.is_ok() {
             let _ = closed.await;

@@ -27,6 +27,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+/// While the server drains: workers may still hear that a run is to stop, and nobody waits long for the door.
+const CLOSING_POLL: Duration = Duration::from_millis(500);
 /// The longest poll. A worker with runs in hand asks for shorter ones, so that polling alone keeps its lease.
 const POLL_MAX: Duration = Duration::from_millis(limits::IDLE_BEAT_MAX.0);
 
@@ -318,6 +320,11 @@ impl<'a> Poll<'a> {
     /// What there is for the worker, waited for until there is something or another poll takes this one's place.
     async fn orders(&self, wait: Duration) -> Vec<Order> {
         let mut orders = self.mailbox.orders.lock().await;
+        let closing = &self.engine.0.closing;
+        let (closes, wait) = match closing.is_cancelled() {
+            true => (true, wait.min(CLOSING_POLL)),
+            false => (false, wait),
+        };
         let newer = self.mailbox.newer.notified();
         let mut came = Vec::new();
         if self.is_last() {
@@ -326,6 +333,7 @@ impl<'a> Poll<'a> {
                 biased;
                 first = first => came.extend(first.ok().flatten()),
                 () = newer => return came,
+                () = closing.cancelled(), if !closes => return came,
             }
         }
         while !came.is_empty()

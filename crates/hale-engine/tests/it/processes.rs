@@ -348,3 +348,22 @@ fn hello(id: WorkerId) -> hale_engine::input::Hello {
     let kind = hale_store::WorkerKind::Process;
     hale_engine::input::Hello { id, kind, host: "h".into(), pid: 1, slots: 1, queues: vec![], seat: None }
 }
+
+#[tokio::test(start_paused = true)]
+async fn polls_end_when_the_server_closes_and_are_short_while_it_drains() {
+    let world = World::with(|config| config.embedded_slots = 0).await;
+    let id = join(&world, 1).await;
+    let waits = |world: &World| {
+        let (engine, sync) = (world.engine.clone(), Sync { wait_ms: 30_000, ..Sync::default() });
+        hale_engine::tasks::spawn("poll", async move { engine.worker_sync(id, sync).await })
+    };
+    let polling = waits(&world);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let closed = world.engine.now();
+    world.engine.close().await;
+    assert!(polling.await.unwrap().unwrap().orders.is_empty());
+    assert!(world.engine.now().since(closed) < Millis(100), "the poll kept the door open");
+    waits(&world).await.unwrap().unwrap();
+    let took = world.engine.now().since(closed);
+    assert!((Millis(400)..Millis(1_000)).contains(&took), "{took}: neither long nor a busy loop");
+}
