@@ -81,17 +81,18 @@ impl Desk {
         &mut self,
         id: WorkerId,
         held: &[(RunId, u64)],
-        reply: oneshot::Sender<bool>,
+        reply: oneshot::Sender<Option<bool>>,
         now: Timestamp,
     ) {
         let Some(worker) = self.workers.get_mut(&id) else {
-            let _ = reply.send(false);
+            let _ = reply.send(None);
             return;
         };
-        worker.until = now + if worker.busy > 0 { limits::LEASE } else { limits::IDLE_LEASE };
+        let in_hand = worker.busy > 0;
+        worker.until = now + if in_hand { limits::LEASE } else { limits::IDLE_LEASE };
         worker.away = false;
         worker.row.seen_at = now;
-        let _ = reply.send(true);
+        let _ = reply.send(Some(in_hand));
         self.unknown_to_worker(id, held, now);
     }
 

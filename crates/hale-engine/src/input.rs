@@ -242,8 +242,9 @@ pub enum Input {
     Append { worker: WorkerId, append: Append, reply: oneshot::Sender<Result<(), Refusal>> },
     /// A worker joins; its orders go into `orders`.
     Join { hello: Hello, orders: crate::worker::Orders, reply: Reply<()> },
-    /// A worker lives and holds these runs.
-    Heartbeat { worker: WorkerId, holds: Vec<(RunId, u64)>, reply: oneshot::Sender<bool> },
+    /// A worker lives and holds these runs. Answered with whether it has anything in hand, as far as the loop knows;
+    /// none when it is not known.
+    Heartbeat { worker: WorkerId, holds: Vec<(RunId, u64)>, reply: oneshot::Sender<Option<bool>> },
     /// The connection ended over which a worker waited for orders.
     PollGone { worker: WorkerId },
     /// A worker takes no more work, or takes it again.

@@ -29,8 +29,6 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 /// While the server drains: workers may still hear that a run is to stop, and nobody waits long for the door.
 const CLOSING_POLL: Duration = Duration::from_millis(500);
-/// The longest poll. A worker with runs in hand asks for shorter ones, so that polling alone keeps its lease.
-const POLL_MAX: Duration = Duration::from_millis(limits::IDLE_BEAT_MAX.0);
 
 /// Orders that wait for their worker's next poll, and how far its calls are known.
 struct Mailbox {
@@ -171,16 +169,15 @@ impl Engine {
             }
             waiting.push(answer);
         }
-        if !known.await.unwrap_or(false) {
-            return Err(unknown(id));
-        }
+        let Some(in_hand) = known.await.ok().flatten() else { return Err(unknown(id)) };
         let mut synced = Synced::default();
         for answer in waiting {
             let ended = Err(Refusal::Unavailable { why: "the engine gave no answer".to_owned() });
             synced.results.push(answer.await.unwrap_or(ended));
         }
         if sync.wait_ms > 0 {
-            let wait = Duration::from_millis(sync.wait_ms).min(POLL_MAX);
+            let most = if in_hand { limits::BEAT_MAX } else { limits::IDLE_BEAT_MAX };
+            let wait = Duration::from_millis(sync.wait_ms.min(most.0));
             let poll = Poll::begin(self, (id, &mailbox));
             for order in poll.orders(wait).await {
                 synced.orders.push(self.entrusted(id, order));

@@ -300,6 +300,10 @@ async fn a_worker_whose_poll_breaks_off_gets_nothing_until_it_is_heard_of_again(
     assert_eq!(names(&world, run.id).await, ["accepted"], "nobody is there to take it");
     let orders = waits(&world).await.unwrap().unwrap().orders;
     assert!(matches!(&orders[..], [Order::Run(given)] if given.run.id == run.id), "{orders:?}");
+    // A poll that began before the worker knew of its order is as short as those of one that has something in hand.
+    let began = world.engine.now();
+    waits(&world).await.unwrap().unwrap();
+    assert!(world.engine.now().since(began) <= limits::BEAT_MAX, "its lease could end within this poll");
     // Its end is noticed within a lease all the same.
     assert_eq!(known(&world).await, 1);
     tokio::time::sleep(limits::LEASE.duration() + Duration::from_secs(2)).await;
