@@ -46,6 +46,8 @@ pub struct Launch {
 /// How a seat stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stands {
+    /// A process is being started in it: it may join before its start is known to have gone well.
+    Starting { worker: WorkerId, since: Timestamp },
     /// A process is in it.
     Taken { worker: WorkerId, pid: u32, since: Timestamp },
     /// Its process ends by order.
@@ -71,7 +73,9 @@ pub struct SeatLook {
 impl SeatLook {
     pub fn worker(&self) -> Option<WorkerId> {
         match self.stands {
-            Stands::Taken { worker, .. } | Stands::Ending { worker, .. } => Some(worker),
+            Stands::Starting { worker, .. }
+            | Stands::Taken { worker, .. }
+            | Stands::Ending { worker, .. } => Some(worker),
             Stands::Waiting { .. } | Stands::Open { .. } => None,
         }
     }

@@ -161,7 +161,7 @@ impl Keeper {
                 (Some(ordered), Some(Sent::Terminate)) => ordered.until,
                 _ => now + IDLE,
             },
-            State::Open { .. } => now + IDLE,
+            State::Starting { .. } | State::Open { .. } => now + IDLE,
         });
         due.min().unwrap_or(now + IDLE)
     }
@@ -211,6 +211,11 @@ impl Keeper {
             args.extend([flag.into(), value.into()]);
         }
         let order = Order { exe: self.launch.program.clone(), args, env: self.launch.env.clone(), log };
+        if let Some(seat) = self.seats.get_mut(&n) {
+            seat.state = State::Starting { worker, since: now };
+        }
+        // It says its seat when it joins, which may be sooner than its start has come back.
+        self.show();
         let nursery = self.nursery.clone();
         let oom = oom::Counts::read();
         let started = tokio::task::spawn_blocking(move || nursery.start(order)).await;
@@ -225,8 +230,6 @@ impl Keeper {
         if let Some(seat) = self.seats.get_mut(&n) {
             seat.state = State::Taken(Box::new(taken));
         }
-        // It says its seat when it joins, which may be sooner than the next start is done.
-        self.show();
         tracing::info!(event = "worker_process_started", worker = %worker, seat = n, pid, "worker process {pid} started in seat {n}");
         crate::tasks::spawn("worker-process", async move {
             let status = tokio::task::spawn_blocking(move || kept.wait()).await;

@@ -31,6 +31,7 @@ pub(super) struct Seat {
 #[derive(Debug)]
 pub(super) enum State {
     Idle { at: Timestamp },
+    Starting { worker: WorkerId, since: Timestamp },
     Taken(Box<Taken>),
     Open { since: Timestamp },
 }
@@ -72,6 +73,7 @@ impl Seat {
     pub(super) fn look(&self, seat: u32, now: Timestamp) -> SeatLook {
         let stands = match &self.state {
             State::Idle { at } => Stands::Waiting { until: *at },
+            State::Starting { worker, since } => Stands::Starting { worker: *worker, since: *since },
             State::Open { since } => Stands::Open { since: *since },
             State::Taken(taken) => {
                 let Taken { worker, pid, since, .. } = **taken;
@@ -93,7 +95,7 @@ impl Seat {
     pub(super) fn taken(&mut self) -> Option<&mut Taken> {
         match &mut self.state {
             State::Taken(taken) => Some(taken),
-            State::Idle { .. } | State::Open { .. } => None,
+            State::Idle { .. } | State::Starting { .. } | State::Open { .. } => None,
         }
     }
 }

@@ -6,17 +6,19 @@
 use crate::recovery::{join, poll, token};
 use crate::world::{World, caller, state};
 use hale_core::code::Code;
+use hale_core::failure::Failure;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::limits;
 use hale_core::run::{Event, StateName};
 use hale_core::supervise::{Ended, beat};
 use hale_core::time::Millis;
-use hale_engine::facade::workers::Sync;
+use hale_engine::facade::workers::{Sync, Synced};
 use hale_engine::input::{Append, Refusal};
 use hale_engine::supervisor::{Launch, SeatLook, Stands};
 use hale_engine::worker::Order;
 use hale_engine::worker::results::Content;
 use hale_store::WorkerRow;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -165,6 +167,30 @@ async fn the_number_is_changed_while_they_run_kept_and_taken_back() {
     assert_eq!(ends(&world).await.len(), 3);
 }
 
+// covers: AO-33
+#[tokio::test]
+async fn a_process_that_joins_before_its_start_has_come_back_has_its_seat() {
+    let world = World::with(|config| config.embedded_slots = 0).await;
+    // A start waits for the other end of a pipe where its log should be.
+    let log = world.engine.config().data.join("worker-1.log");
+    mknodat(CWD, &log, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    keep(&world, (1, "exec sleep 600"));
+    let id = until("it is being started", || seats(&world).first().and_then(SeatLook::worker)).await;
+    assert!(matches!(seats(&world)[0].stands, Stands::Starting { .. }), "the fault did not take effect");
+    let hello = hale_engine::input::Hello { seat: Some(1), ..hello(id) };
+    world.engine.worker_join(hello, std::collections::HashMap::new()).await.unwrap();
+    let seated: Vec<_> = world.engine.workers().await.unwrap().iter().map(|worker| worker.seat).collect();
+    assert_eq!(seated, [Some(1)]);
+    let other = tokio::task::spawn_blocking(move || std::fs::File::open(&log).map(|file| (file, log)));
+    let (_open, log) = other.await.unwrap().unwrap();
+    std::fs::remove_file(log).unwrap();
+    until("it has started", || {
+        matches!(seats(&world)[0].stands, Stands::Taken { worker, .. } if worker == id).then_some(())
+    })
+    .await;
+    world.engine.end_processes().await;
+}
+
 // covers: AO-32
 #[tokio::test]
 async fn a_restart_puts_another_incarnation_into_the_seat_and_one_that_ignores_it_is_killed() {
@@ -257,6 +283,12 @@ async fn names(world: &World, run: RunId) -> Vec<&'static str> {
     world.events(run).await.iter().map(Event::name).collect()
 }
 
+/// A poll for as long as the server allows, as a task of its own.
+fn waits(world: &World, id: WorkerId) -> tokio::task::JoinHandle<Result<Synced, Failure>> {
+    let (engine, sync) = (world.engine.clone(), Sync { wait_ms: 30_000, ..Sync::default() });
+    hale_engine::tasks::spawn("poll", async move { engine.worker_sync(id, sync).await })
+}
+
 /// Workers that are not known to be gone.
 async fn known(world: &World) -> usize {
     world.engine.workers().await.unwrap().len()
@@ -283,14 +315,10 @@ async fn a_worker_whose_poll_breaks_off_gets_nothing_until_it_is_heard_of_again(
     let world = World::with(|config| config.embedded_slots = 0).await;
     world.deploy("echo", "kind: echo").await;
     let id = join(&world, 1).await;
-    let waits = |world: &World| {
-        let (engine, sync) = (world.engine.clone(), Sync { wait_ms: 30_000, ..Sync::default() });
-        hale_engine::tasks::spawn("poll", async move { engine.worker_sync(id, sync).await })
-    };
     // One that a newer poll takes the place of is answered, and is no sign of an end.
-    let older = waits(&world);
+    let older = waits(&world, id);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let newer = waits(&world);
+    let newer = waits(&world, id);
     assert!(older.await.unwrap().unwrap().orders.is_empty());
     // The connection of this one ends, as that of a killed process.
     newer.abort();
@@ -298,11 +326,11 @@ async fn a_worker_whose_poll_breaks_off_gets_nothing_until_it_is_heard_of_again(
     let run = world.submit("echo").await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(names(&world, run.id).await, ["accepted"], "nobody is there to take it");
-    let orders = waits(&world).await.unwrap().unwrap().orders;
+    let orders = waits(&world, id).await.unwrap().unwrap().orders;
     assert!(matches!(&orders[..], [Order::Run(given)] if given.run.id == run.id), "{orders:?}");
     // A poll that began before the worker knew of its order is as short as those of one that has something in hand.
     let began = world.engine.now();
-    waits(&world).await.unwrap().unwrap();
+    waits(&world, id).await.unwrap().unwrap();
     assert!(world.engine.now().since(began) <= limits::BEAT_MAX, "its lease could end within this poll");
     // Its end is noticed within a lease all the same.
     assert_eq!(known(&world).await, 1);
@@ -357,17 +385,13 @@ fn hello(id: WorkerId) -> hale_engine::input::Hello {
 async fn polls_end_when_the_server_closes_and_are_short_while_it_drains() {
     let world = World::with(|config| config.embedded_slots = 0).await;
     let id = join(&world, 1).await;
-    let waits = |world: &World| {
-        let (engine, sync) = (world.engine.clone(), Sync { wait_ms: 30_000, ..Sync::default() });
-        hale_engine::tasks::spawn("poll", async move { engine.worker_sync(id, sync).await })
-    };
-    let polling = waits(&world);
+    let polling = waits(&world, id);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let closed = world.engine.now();
     world.engine.close().await;
     assert!(polling.await.unwrap().unwrap().orders.is_empty());
     assert!(world.engine.now().since(closed) < Millis(100), "the poll kept the door open");
-    waits(&world).await.unwrap().unwrap();
+    waits(&world, id).await.unwrap().unwrap();
     let took = world.engine.now().since(closed);
     assert!((Millis(400)..Millis(1_000)).contains(&took), "{took}: neither long nor a busy loop");
 }

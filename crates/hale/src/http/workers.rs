@@ -71,7 +71,8 @@ pub async fn list(
     let now = app.engine.now();
     let mut items: Vec<WorkerView> =
         app.engine.workers().await?.iter().map(|worker| shown(worker, now)).collect();
-    let ended = app.engine.workers_ended((limit as usize).max(EVENTS)).await?;
+    let most = if query.all { EVENTS.max(limit as usize) } else { EVENTS };
+    let ended = app.engine.workers_ended(most).await?;
     let ended: Vec<WorkerView> = ended.iter().map(|row| shown_ended(row, now)).collect();
     let events = events(&items, &ended);
     if query.all {
@@ -193,17 +194,18 @@ fn shown_end(ended: &Ended) -> EndView {
 }
 
 fn shown_seat(look: &SeatLook, now: Timestamp) -> SeatView {
-    let (state, process, since, until) = match look.stands {
-        Stands::Taken { worker, pid, since } => ("taken", Some((worker, pid)), Some(since), None),
-        Stands::Ending { worker, pid, since } => ("ending", Some((worker, pid)), Some(since), None),
+    let (state, pid, since, until) = match look.stands {
+        Stands::Starting { since, .. } => ("starting", None, Some(since), None),
+        Stands::Taken { pid, since, .. } => ("taken", Some(pid), Some(since), None),
+        Stands::Ending { pid, since, .. } => ("ending", Some(pid), Some(since), None),
         Stands::Waiting { until } => ("waiting", None, None, Some(until)),
         Stands::Open { since } => ("open", None, Some(since), None),
     };
     SeatView {
         seat: look.seat,
         state: state.to_owned(),
-        worker: process.map(|(worker, _)| worker.to_string()),
-        pid: process.map(|(_, pid)| pid),
+        worker: look.worker().map(|worker| worker.to_string()),
+        pid,
         since: since.map(Timestamp::rfc3339),
         restart_in_ms: until.map(|until| until.since(now).0),
         restarts: look.restarts,

@@ -102,7 +102,7 @@ pub struct EndView {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SeatView {
     pub seat: u32,
-    /// `taken`, `ending`, `waiting` for its restart, or `open`: its breaker is, after a restart loop.
+    /// `starting`, `taken`, `ending`, `waiting` for its restart, or `open`: its breaker is, after a restart loop.
     pub state: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
