@@ -75,6 +75,8 @@ pub struct Route {
     pub gives: (u16, Shown),
     /// Other statuses than those that every route has.
     pub also: &'static [u16],
+    /// Whether the handler ends with its caller. Others go on to their end: what is intended gets its outcome.
+    ends_with_caller: bool,
     handler: Handler,
 }
 
@@ -86,11 +88,30 @@ impl Route {
         handler: Handler,
     ) -> Self {
         let gives = (200, Shown::Nothing);
-        Self { verb, path, id, summary, door: Door::Key, params: &[], takes: None, gives, also: &[], handler }
+        Self {
+            verb,
+            path,
+            id,
+            summary,
+            door: Door::Key,
+            params: &[],
+            takes: None,
+            gives,
+            also: &[],
+            // A look is for nobody else.
+            ends_with_caller: matches!(verb, Verb::Get),
+            handler,
+        }
     }
 
     pub(super) const fn open(mut self) -> Self {
         self.door = Door::Open;
+        self
+    }
+
+    /// For one whose answer nobody else may get, or that may wait for long.
+    pub(super) const fn ends_with_caller(mut self) -> Self {
+        self.ends_with_caller = true;
         self
     }
 
@@ -114,16 +135,9 @@ impl Route {
         self
     }
 
-    /// Whether its handler goes on to its end when the caller goes away: what is intended gets its outcome. The
-    /// protocol of worker processes has answers that nobody else may get, and a start may wait for the run's end.
-    fn is_carried_through(&self) -> bool {
-        let own_way = ["runs.start", "workers.join", "workers.sync", "workers.leave", "workers.blob"];
-        self.verb != Verb::Get && !own_way.contains(&self.id)
-    }
-
     pub fn handler(&self) -> MethodRouter<Arc<App>> {
         let handler = (self.handler)(self.verb.filter());
-        if self.is_carried_through() { handler.layer(from_fn(carry_through)) } else { handler }
+        if self.ends_with_caller { handler } else { handler.layer(from_fn(carry_through)) }
     }
 }
 

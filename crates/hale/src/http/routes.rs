@@ -54,6 +54,7 @@ const LAST_EVENT: Param =
 /// Every route.
 pub static TABLE: &[Route] = &[
     route!(Post "/api/v1/runs" "runs.start" "Start a run; answered when it is durable" runs::start)
+        .ends_with_caller()
         .params(&[IDEMPOTENCY, PREFER])
         .takes(json!(wire::StartRun))
         .gives(202, json!(wire::RunView))
@@ -294,17 +295,21 @@ pub static TABLE: &[Route] = &[
         .gives(200, json!(wire_workers::Workers))
         .also(&[422, 503]),
     route!(Post "/api/v1/workers" "workers.join" "A worker process introduces itself" workers::join)
+        .ends_with_caller()
         .takes(Shown::Object)
         .gives(200, Shown::Object)
         .also(&[503]),
     route!(Post "/api/v1/workers/{id}/sync" "workers.sync" "Heartbeat, writes and orders of a worker" workers::sync)
+        .ends_with_caller()
         .takes(Shown::Object)
         .gives(200, Shown::Object)
         .also(&[404, 503]),
     route!(Post "/api/v1/workers/{id}/leave" "workers.leave" "A worker ends; what is leased to it is released" workers::leave)
+        .ends_with_caller()
         .gives(200, Shown::Object)
         .also(&[404]),
     route!(Put "/api/v1/workers/{id}/blobs" "workers.blob" "Keep what a worker's job made" workers::blob)
+        .ends_with_caller()
         .params(&[
             query("run", "The run whose job made it; the worker must hold it."),
             query("epoch", "The epoch under which the worker holds the run."),
