@@ -105,8 +105,8 @@ settings! {
     /// Worker processes that the server starts and keeps: one that ends is started again. What `hale workers scale`
     /// sets stands above this.
     worker_processes: u32 = "worker.processes", Start;
-    /// Longest time without progress before a run is taken from its worker. Leases are apart from this: a dead worker
-    /// is noticed within 15 s.
+    /// Longest time without progress before a run is taken from its worker. Leases are apart from this: the runs
+    /// of a dead worker are taken from it within 15 s.
     queue_visibility_timeout: Millis = "queue.visibility_timeout", Start;
     /// Least severe level that is logged.
     log_level: LogLevel = "log.level", Start;
