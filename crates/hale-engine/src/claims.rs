@@ -7,7 +7,6 @@
 
 use crate::desk::{Act, Desk, WorkerState};
 use hale_core::id::WorkerId;
-use hale_core::limits;
 use hale_core::queue::Claim;
 use hale_core::time::Timestamp;
 use hale_store::Op;
@@ -65,9 +64,7 @@ impl Desk {
             let Some(worker) = self.workers.get_mut(&id) else { break };
             let n = worker.free().min(claim.n);
             worker.busy += n;
-            // From now on it has something to lose.
-            worker.until = worker.until.min(now + limits::LEASE);
-            self.lease_ends = self.lease_ends.min(worker.until);
+            self.has_a_lease(id, now);
             *self.placed.entry(id).or_default() += n;
             claim.n -= n;
             let part = Claim { line: claim.line.clone(), n };

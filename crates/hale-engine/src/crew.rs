@@ -101,6 +101,12 @@ impl Desk {
     pub(crate) fn poll_gone(&mut self, id: WorkerId, now: Timestamp) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         worker.away = true;
+        self.has_a_lease(id, now);
+    }
+
+    /// From now on the worker has something to lose, or is in doubt: it is believed alive no longer than a lease.
+    pub(crate) fn has_a_lease(&mut self, id: WorkerId, now: Timestamp) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
         worker.until = worker.until.min(now + limits::LEASE);
         self.lease_ends = self.lease_ends.min(worker.until);
     }

@@ -138,9 +138,8 @@ impl Desk {
         self.flows.served(&line, 1, now);
         if let Some(state) = self.workers.get_mut(&worker) {
             state.busy += 1;
-            state.until = state.until.min(now + limits::LEASE);
-            self.lease_ends = self.lease_ends.min(state.until);
         }
+        self.has_a_lease(worker, now);
         moved.records.extend(leased.records);
         // The order to enqueue is undone by the lease that follows it in the same commit.
         moved.effects = leased.effects;

@@ -152,10 +152,11 @@ impl Desk {
     pub(crate) fn look_round(&mut self) {
         let now = self.now();
         self.renew_embedded(now);
-        let dead: Vec<WorkerId> =
-            self.workers.iter().filter(|(_, worker)| worker.until <= now).map(|(id, _)| *id).collect();
-        for id in dead {
-            tracing::warn!(worker = %id, event = "worker_lost", "worker lost: no heartbeat for {}", limits::LEASE);
+        let dead = self.workers.iter().filter(|(_, worker)| worker.until <= now);
+        let dead: Vec<(WorkerId, Millis)> =
+            dead.map(|(id, worker)| (*id, now.since(worker.row.seen_at))).collect();
+        for (id, silent) in dead {
+            tracing::warn!(worker = %id, event = "worker_lost", "worker lost: no heartbeat for {silent}");
             self.lose_worker(id, now);
         }
         self.lose_orphans(now);

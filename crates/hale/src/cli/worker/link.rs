@@ -39,8 +39,6 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 const UPLOAD: Duration = Duration::from_secs(120);
 /// Between two tries when the server is away, and some by chance.
 const AGAIN: Duration = Duration::from_millis(300);
-/// Of a beat, so much spreads the polls of many workers after the server was away.
-const AGAIN_SPREAD: Duration = Duration::from_secs(4);
 
 /// A write and who waits for its answer.
 pub struct Write {
@@ -192,7 +190,8 @@ impl Server {
                 }
                 Err(error) => {
                     tracing::warn!(event = "worker_poll_failed", error = %error.message, "no orders: the server did not answer");
-                    tokio::time::sleep(AGAIN + wait.min(AGAIN_SPREAD) / 10).await;
+                    let spread = beat(self.hello.id.0, n, true).duration() / 10;
+                    tokio::time::sleep(AGAIN + spread).await;
                 }
             }
         }
