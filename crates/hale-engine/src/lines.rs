@@ -3,7 +3,7 @@
 //! Whether a run with a due time stands in a line is known to the store alone, so a run that leaves is taken out of
 //! the counters at once and put back when its commit says that it was in no line, or was not stored. What could not
 //! be taken out, because its ripening is not answered yet or a claim has just counted it, is owed: the next that join
-//! pay it, or the claim that finds fewer runs than it counted.
+//! pay it, or the claim that finds fewer runs than it counted. What such a claim does not pay goes back.
 //! Read next: [`crate::claims`].
 
 use crate::desk::{Act, Desk};
@@ -131,10 +131,16 @@ impl Desk {
         let mut back = u64::from(missing) - self.pay(line, u64::from(missing));
         if back > 0 && !self.doubted.insert(line.clone()) {
             tracing::warn!(event = "queue_drift", queue = %line.queue, key = %line.key, missing, "fewer runs were queued than counted");
-            let rows = self.store.queue().unwrap_or_default();
-            let there = rows.iter().find(|row| row.line == *line).map_or(0, |row| row.count);
-            back = back.min(there);
-            self.doubted.remove(line);
+            match self.store.queue() {
+                Ok(rows) => {
+                    back = back.min(rows.iter().find(|row| row.line == *line).map_or(0, |row| row.count));
+                    self.doubted.remove(line);
+                }
+                // A count too many is found out by the next claim; one too few leaves a run waiting.
+                Err(error) => {
+                    tracing::warn!(event = "queue_check_failed", error = %error, "the line was not compared with the store");
+                }
+            }
         }
         self.queue.added(line, back);
     }

@@ -263,6 +263,7 @@ pub struct Status {
     #[serde(default)]
     pub approvals_stalled: u64,
     pub workers: Vec<workers::WorkerView>,
+    /// None where the system does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<MachineView>,
     pub packs: u64,

@@ -229,7 +229,7 @@ impl Engine {
     }
 }
 
-fn parse(hash: &str) -> Result<Hash, Failure> {
+pub(super) fn parse(hash: &str) -> Result<Hash, Failure> {
     hash.parse().map_err(|()| {
         let message = format!("find artifact {hash}: a hash has 64 letters of 0-9 and a-f");
         Failure::new(Code::E010, "artifact.not_found", "store", message)

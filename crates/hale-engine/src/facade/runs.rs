@@ -244,9 +244,7 @@ impl Engine {
     /// # Errors
     /// E007 when it is missing or damaged.
     pub async fn artifact(&self, hash: &str) -> Result<Vec<u8>, Failure> {
-        let parsed = hash.parse().map_err(|()| {
-            Failure::new(Code::E010, "artifact.not_found", "store", format!("find artifact {hash}"))
-        })?;
+        let parsed = super::artifacts::parse(hash)?;
         let blobs = self.0.blobs.clone();
         blocking(move || blobs.get(parsed)).await
     }

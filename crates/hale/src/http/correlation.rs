@@ -127,8 +127,8 @@ pub async fn layer(State(meters): State<Arc<Meters>>, mut request: Request, next
     response
 }
 
-/// One line an answer. Those that come by the clock and went well are for who looks for them: a hundred idle workers
-/// would write thirty lines a second.
+/// One line an answer. Those that come by the clock and went well are for who looks for them: workers and load
+/// balancers would fill the log with them.
 fn tell((request, correlation, method, path, status): (&str, &str, &str, &str, u16), took_ms: f64) {
     macro_rules! line {
         ($level:ident) => {
