@@ -17,7 +17,12 @@ impl Clock {
     /// A clock that agrees with the wall now.
     pub fn start() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { wall: Timestamp(Millis::from(wall).0 as i64), from: Instant::now() }
+        Self::at(Timestamp(Millis::from(wall).0 as i64))
+    }
+
+    /// A clock on which it is this moment now.
+    pub fn at(wall: Timestamp) -> Self {
+        Self { wall, from: Instant::now() }
     }
 
     pub fn now(&self) -> Timestamp {

@@ -20,7 +20,7 @@ use hale_core::killswitch::Standing;
 use hale_core::meter::Meters;
 use hale_core::queue::{Line, Queue};
 use hale_core::run::{Effect, Event, Record, Run, event};
-use hale_core::time::Timestamp;
+use hale_core::time::{Millis, Timestamp};
 use hale_store::{Op, Store, Update};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -34,6 +34,25 @@ pub(crate) struct Active {
     pub timer: Option<Timestamp>,
     /// Warnings before the limit that were given.
     pub warned: usize,
+    /// How far its moments lie ahead, because the wall clock was set back before this process began: the one at which
+    /// its limit's clock began, and the end of its wait. Both are as long as they were meant to be, whatever the clock
+    /// says; a wait until a named moment ends early by as much.
+    pub clock_ahead: Millis,
+    pub wait_ahead: Millis,
+    /// Its limit strikes no sooner, because this process began with its lease: whether its worker lives has to show
+    /// first, by its next move at the latest. The time of one that died while the server was away does not count.
+    pub spared: Timestamp,
+}
+
+impl Active {
+    pub(crate) fn new(run: Run, warned: usize) -> Self {
+        Self { run, timer: None, warned, clock_ahead: Millis(0), wait_ahead: Millis(0), spared: Timestamp(0) }
+    }
+
+    /// When its time is over, by the present clock.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.run.deadline().map(|deadline| (deadline - self.clock_ahead).max(self.spared))
+    }
 }
 
 /// A worker as the loop knows it.
@@ -190,6 +209,8 @@ pub(crate) struct Desk {
     pub closed: bool,
     /// The store refused a batch: the next one waits until then.
     pub rests_until: Timestamp,
+    /// When this process began.
+    pub began: Timestamp,
     /// The last look round, and the first end of a lease that it saw.
     pub looked_at: Timestamp,
     pub lease_ends: Timestamp,
@@ -272,9 +293,15 @@ impl Desk {
         }
         let stays = run.lease().is_some() || matches!(run.state, hale_core::run::State::Waiting { .. });
         if stays {
-            let warned = self.active.get(&run.id).map_or(0, |active| active.warned);
+            let mut next = Active::new(run.clone(), 0);
+            if let Some(active) = self.active.get(&run.id) {
+                next.warned = active.warned;
+                if active.run.clock_from == run.clock_from {
+                    next.clock_ahead = active.clock_ahead;
+                }
+            }
             self.drop_timer(run.id);
-            self.active.insert(run.id, Active { run: run.clone(), timer: None, warned });
+            self.active.insert(run.id, next);
             self.set_timer(run.id, now);
         } else {
             self.drop_timer(run.id);

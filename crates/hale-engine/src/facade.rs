@@ -396,6 +396,7 @@ fn desk(
         flying: false,
         closed: false,
         rests_until: config.clock.now(),
+        began: config.clock.now(),
         looked_at: config.clock.now(),
         lease_ends: config.clock.now(),
         gates: Default::default(),

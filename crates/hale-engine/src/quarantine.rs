@@ -91,7 +91,9 @@ impl Desk {
             let pack = &run.pack.name;
             let kills = self.blamed.entry(pack.clone()).or_default();
             let fresh = kills.last().is_none_or(|last| {
-                last.worker != worker.id && run.clock_from.is_some_and(|leased| leased >= last.at)
+                // A lease from before the clock was set back may lie ahead: it is no later than that death.
+                let since = last.at..=now;
+                last.worker != worker.id && run.clock_from.is_some_and(|leased| since.contains(&leased))
             });
             if !fresh {
                 continue;

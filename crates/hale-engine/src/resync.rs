@@ -7,7 +7,11 @@ use hale_core::id::RunId;
 use hale_core::limits;
 use hale_core::queue::{Line, Queue};
 use hale_core::run::{Effect, Lease, Run, State};
+use hale_core::time::{Millis, Timestamp};
 use hale_store::{WorkerKind, WorkerRow};
+
+/// From the start of a process: until then a worker of before is heard of, or lost.
+const SPARED: Millis = Millis(limits::LEASE.0 + 2_000);
 
 impl Desk {
     /// Reads active runs, the queue's counters and the workers that may still live.
@@ -166,7 +170,11 @@ impl Desk {
 
     fn take_in(&mut self, run: Run) {
         if run.lease().is_some() || matches!(run.state, State::Waiting { .. }) {
-            self.active.insert(run.id, Active { run, timer: None, warned: 0 });
+            let now = self.now();
+            let clock_ahead = run.clock_from.map_or(Millis(0), |from| from.since(now));
+            let wait_ahead = run.state.since().since(now);
+            let spared = if run.lease().is_some() { self.began + SPARED } else { Timestamp(0) };
+            self.active.insert(run.id, Active { clock_ahead, wait_ahead, spared, ..Active::new(run, 0) });
         }
     }
 }

@@ -61,9 +61,10 @@ impl Desk {
         let Some(active) = self.active.get_mut(&id) else { return };
         let at = match &active.run.state {
             State::Waiting { until, .. } => {
-                active.run.deadline().map_or(*until, |deadline| deadline.min(*until))
+                let until = *until - active.wait_ahead;
+                active.deadline().map_or(until, |deadline| deadline.min(until))
             }
-            _ => match active.run.deadline() {
+            _ => match active.deadline() {
                 Some(deadline) => warning(&active.run, active.warned, now).unwrap_or(deadline),
                 None => return,
             },
@@ -85,13 +86,16 @@ impl Desk {
             self.timers.remove(&(at, id));
             let Some(active) = self.active.get_mut(&id) else { continue };
             active.timer = None;
-            let run = active.run.clone();
-            if run.deadline().is_some_and(|deadline| deadline <= now) {
-                self.time_out(&run, now);
-            } else if let State::Waiting { on, until, .. } = &run.state {
-                self.wait_over(&run, (*on, *until), now);
-            } else {
-                self.warn(&run, now);
+            let (run, ahead) = (active.run.clone(), active.wait_ahead);
+            let late = active.deadline().filter(|deadline| *deadline <= now);
+            match (&run.state, late) {
+                // Over before the limit, though nobody was there to see it.
+                (State::Waiting { on, until, .. }, Some(deadline)) if *until - ahead < deadline => {
+                    self.wait_over(&run, (*on, *until - ahead), now);
+                }
+                (_, Some(_)) => self.time_out(&run, now),
+                (State::Waiting { on, until, .. }, None) => self.wait_over(&run, (*on, *until - ahead), now),
+                (_, None) => self.warn(&run, now),
             }
         }
     }

@@ -392,9 +392,13 @@ fn requeue(run: &mut Run, now: Timestamp) -> Vec<Effect> {
     vec![Effect::Enqueue { queue: run.queue.clone(), key: run.key.clone(), priority: run.priority }]
 }
 
-/// A dead worker's time counts until its last sign of progress, a waiting run's until now.
+/// A dead worker's time counts until its last sign of progress, a waiting run's until its wait was over: a server that
+/// was away meanwhile takes nothing from a run's time.
 fn stop_clock(run: &mut Run, now: Timestamp) {
-    let until = if matches!(run.state, State::Waiting { .. }) { now } else { run.progress_at };
+    let until = match run.state {
+        State::Waiting { until, .. } => until.min(now),
+        _ => run.progress_at,
+    };
     stop_clock_at(run, until);
 }
 

@@ -5,6 +5,8 @@ use crate::world::{World, caller, order, state};
 use hale_core::code::Code;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::run::{Event, StateName};
+use hale_core::time::Millis;
+use hale_engine::clock::Clock;
 use hale_engine::facade::workers::Sync;
 use hale_engine::input::{Append, Hello};
 use hale_store::{Phase, WorkerKind};
@@ -93,11 +95,10 @@ async fn a_run_that_completes_in_between_clears_the_pack() {
     assert!(world.engine.quarantines().is_empty());
 }
 
-#[tokio::test(start_paused = true)]
-async fn workers_that_die_together_count_once() {
-    let world = idle().await;
+/// Four workers, each with a run of the pack in hand.
+async fn four_at_work(world: &World) -> Vec<RunId> {
     for worker in 1..=4 {
-        join(&world, worker).await;
+        join(world, worker).await;
     }
     let mut runs = Vec::new();
     for _ in 0..4 {
@@ -106,6 +107,28 @@ async fn workers_that_die_together_count_once() {
     for run in &runs {
         world.until(*run, |run| run.lease().is_some()).await;
     }
+    runs
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_that_die_with_a_server_whose_clock_is_set_back_count_once() {
+    let mut world = idle().await;
+    let runs = four_at_work(&world).await;
+    world.logs.expect(&["worker lost"]);
+    let before = world.engine.now();
+    world.restart_at(Clock::at(before - Millis::seconds(3_600))).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    for run in &runs {
+        let run = world.until(*run, |run| state(run) == StateName::Pending).await;
+        assert_eq!(run.leases_lost, 1, "the fault did not take effect");
+    }
+    assert!(world.engine.quarantines().is_empty(), "{:?}", world.engine.quarantines());
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_that_die_together_count_once() {
+    let world = idle().await;
+    let runs = four_at_work(&world).await;
     tokio::time::sleep(Duration::from_secs(20)).await;
     for run in &runs {
         world.until(*run, |run| state(run) == StateName::Pending).await;

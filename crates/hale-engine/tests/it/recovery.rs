@@ -4,7 +4,9 @@ use crate::world::{Turn, World, caller, order, state};
 use hale_core::code::Code;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::limits;
-use hale_core::run::{Event, StateName};
+use hale_core::run::{Event, State, StateName};
+use hale_core::time::Millis;
+use hale_engine::clock::Clock;
 use hale_engine::facade::workers::Sync;
 use hale_engine::input::{Append, Hello, Refusal};
 use hale_engine::worker::Order;
@@ -203,6 +205,35 @@ async fn a_wait_goes_on_over_a_restart_and_ends_when_it_should() {
     assert_eq!((state(&ended), world.model.count()), (StateName::Completed, 2));
     let waited = waited(&world.engine.history(run.id, 1, 100).await.unwrap());
     assert_eq!(waited, [20_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_away_for_longer_than_its_runs_may_take_takes_none_of_their_time() {
+    let mut world = World::with(|config| config.embedded_slots = 0).await;
+    world.deploy("agent", "limits: { timeout: 60s }").await;
+    world.deploy("echo", "kind: echo\nlimits: { timeout: 60s }").await;
+    // One is in the hand of a worker that dies meanwhile, one waits to be tried again.
+    let held = world.submit("echo").await.id;
+    join(&world, 1).await;
+    world.until(held, |run| run.lease().is_some()).await;
+    world.model.script([Turn::Limited(Some(Millis::seconds(20)))]);
+    let waits = world.submit("agent").await.id;
+    world.engine.start_embedded(1).await.unwrap();
+    world.logs.expect(&[
+        "Failed to connect to external API",
+        "Retry 1/4 after 20s",
+        "worker lost",
+        "Lease lost",
+    ]);
+    world.until(waits, |run| matches!(run.state, State::Waiting { .. })).await;
+    world.restart_at(Clock::at(world.engine.now() + Millis::seconds(3_600))).await;
+    assert!(world.engine.run(held).await.unwrap().run.lease().is_some(), "the fault did not take effect");
+    world.engine.start_embedded(2).await.unwrap();
+    for (run, lost) in [(held, 1), (waits, 0)] {
+        let ended = world.end(run).await.run;
+        assert_eq!((state(&ended), ended.leases_lost), (StateName::Completed, lost), "{:?}", ended.failure);
+        assert!(ended.spent < ended.limit, "{} of {}", ended.spent, ended.limit);
+    }
 }
 
 #[tokio::test(start_paused = true)]

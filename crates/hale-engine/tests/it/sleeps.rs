@@ -5,6 +5,7 @@ use hale_core::code::Code;
 use hale_core::run::event::VERSION;
 use hale_core::run::{Event, Record, State, StateName, Step, StepKind, WaitOn};
 use hale_core::time::{Millis, Timestamp};
+use hale_engine::clock::Clock;
 use hale_engine::worker::replay::Replay;
 use serde_json::json;
 
@@ -78,6 +79,23 @@ async fn a_sleep_goes_on_over_a_restart_and_its_step_ends_once() {
     let waits = world.events(run.id).await;
     let awaiting = waits.iter().filter(|event| matches!(event, Event::Awaiting { .. })).count();
     assert_eq!(awaiting, 1, "it does not sleep twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_set_back_makes_no_wait_longer_than_it_was_meant_to_be() {
+    let mut world = World::new().await;
+    world.deploy("sleeper", &format!("{SLEEPER}\nlimits: {{ timeout: 2m }}")).await;
+    world.model.script([Turn::Call("time_sleep", json!({"seconds": 40}))]);
+    let run = world.submit("sleeper").await;
+    world.until(run.id, sleeps).await;
+    let before = world.engine.now();
+    world.restart_at(Clock::at(before - Millis::seconds(86_400))).await;
+    let begun = world.engine.now();
+    assert!(begun < before, "the fault did not take effect");
+    let ended = world.end(run.id).await.run;
+    let waited = world.engine.now().since(begun);
+    assert_eq!(state(&ended), StateName::Completed);
+    assert!((Millis::seconds(39)..Millis::seconds(42)).contains(&waited), "{waited}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -399,8 +399,13 @@ impl World {
 
     /// Ends this process's engine and starts another one on the same store.
     pub async fn restart(&mut self) {
+        self.restart_at(self.engine.clock()).await;
+    }
+
+    /// The next process begins with another clock.
+    pub async fn restart_at(&mut self, clock: Clock) {
         self.engine.drain().await;
-        let config = Config { clock: self.engine.clock(), ..self.engine.config().clone() };
+        let config = Config { clock, ..self.engine.config().clone() };
         self.engine = engine(&self.store, &self.model, config).await;
     }
 

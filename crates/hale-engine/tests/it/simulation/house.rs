@@ -70,6 +70,8 @@ pub struct Sim {
     engine: Option<Engine>,
     clock: Option<Clock>,
     began: Timestamp,
+    /// When the present engine began.
+    pub up_since: Timestamp,
     left_at: Option<Instant>,
     slots: u32,
     dir: tempfile::TempDir,
@@ -102,6 +104,7 @@ impl Sim {
             engine: None,
             clock: None,
             began: Timestamp(0),
+            up_since: Timestamp(0),
             left_at: None,
             dir: tempfile::tempdir().unwrap(),
         }
@@ -148,6 +151,7 @@ impl Sim {
             meters: Arc::new(Meters::default()),
             recorder: Recorder::open(&config.data).unwrap(),
         };
+        self.up_since = self.now();
         let engine = Engine::start(config, parts).await.unwrap();
         if self.left_at.is_none() {
             for (name, more) in PACKS {
