@@ -62,11 +62,7 @@ impl Desk {
                 format!("run pack {} as a child: a run has at most {}", spawn.pack, limits::CHILDREN_MAX);
             return Err(Failure::new(Code::E004, "run.child_count", "engine", message));
         }
-        if self.queue.len() >= limits::QUEUE_DEPTH {
-            let message =
-                format!("run pack {} as a child: {} runs wait already", spawn.pack, self.queue.len());
-            return Err(Failure::new(Code::E004, "queue.full", "engine", message));
-        }
+        self.has_room(&format!("run pack {} as a child", spawn.pack))?;
         let manifest = self.registry.resolve(&spawn.pack, spawn.version.as_deref())?;
         let input = child_input(&manifest, spawn)?;
         let own = self.settings.limit(&manifest.name).unwrap_or(manifest.limits.timeout);

@@ -171,7 +171,7 @@ impl Desk {
         let mut lost: Vec<Run> = self
             .active
             .values()
-            .filter(|active| holds(active, id) && now.since(active.run.progress_at) > limits::LEASE)
+            .filter(|active| holds(active, id) && now.since(active.progress_at) > limits::LEASE)
             .filter(|active| !held.contains(&(active.run.id, active.run.epoch)))
             .map(|active| active.run.clone())
             .collect();

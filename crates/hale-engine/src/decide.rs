@@ -86,11 +86,9 @@ impl Desk {
             self.watchers.remove(&order.id);
             return drop(reply.send(Err(failure)));
         }
-        if self.queue.len() >= limits::QUEUE_DEPTH {
+        if let Err(failure) = self.has_room("accept the run") {
             self.watchers.remove(&order.id);
-            let message = format!("accept the run: {} runs wait already", self.queue.len());
-            let _ = reply.send(Err(Failure::new(Code::E004, "queue.full", "engine", message)));
-            return;
+            return drop(reply.send(Err(failure)));
         }
         let (run, accepted, effects) = accept(order, now);
         let mut moved = Moved {

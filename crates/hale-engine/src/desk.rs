@@ -40,13 +40,18 @@ pub(crate) struct Active {
     pub clock_ahead: Millis,
     pub wait_ahead: Millis,
     /// Its limit strikes no sooner, because this process began with its lease: whether its worker lives has to show
-    /// first, by its next move at the latest. The time of one that died while the server was away does not count.
+    /// first. The time of one that died while the server was away does not count.
     pub spared: Timestamp,
+    /// Its last progress by the present clock; what lies before this process counts from its beginning, since nobody
+    /// could tell any while there was no server.
+    pub progress_at: Timestamp,
 }
 
 impl Active {
     pub(crate) fn new(run: Run, warned: usize) -> Self {
-        Self { run, timer: None, warned, clock_ahead: Millis(0), wait_ahead: Millis(0), spared: Timestamp(0) }
+        let progress_at = run.progress_at;
+        let (clock_ahead, wait_ahead, spared) = (Millis(0), Millis(0), Timestamp(0));
+        Self { run, timer: None, warned, clock_ahead, wait_ahead, spared, progress_at }
     }
 
     /// When its time is over, by the present clock.
@@ -299,6 +304,12 @@ impl Desk {
                 if active.run.clock_from == run.clock_from {
                     next.clock_ahead = active.clock_ahead;
                 }
+                if active.run.progress_at == run.progress_at {
+                    next.progress_at = active.progress_at;
+                }
+                if run.lease().is_some() && active.run.lease() == run.lease() {
+                    next.spared = active.spared;
+                }
             }
             self.drop_timer(run.id);
             self.active.insert(run.id, next);
@@ -320,6 +331,16 @@ impl Desk {
             Some(run) => Ok(Some(run.clone())),
             None => Ok(self.store.run(id)?.map(|stored| stored.run)),
         }
+    }
+
+    /// Refuses more runs than may wait: a queue that grows without bound serves nobody.
+    pub(crate) fn has_room(&self, doing: &str) -> Result<(), Failure> {
+        let (wait, most) = (self.queue.len(), self.config.queue_depth_max);
+        if wait < most {
+            return Ok(());
+        }
+        let message = format!("{doing}: {wait} runs wait already, at most {most} may (queue.depth_max)");
+        Err(Failure::new(Code::E004, "queue.full", "engine", message).retry_in(1))
     }
 
     pub(crate) fn full(&self) -> Failure {

@@ -10,8 +10,9 @@ use hale_core::run::{Effect, Lease, Run, State};
 use hale_core::time::{Millis, Timestamp};
 use hale_store::{WorkerKind, WorkerRow};
 
-/// From the start of a process: until then a worker of before is heard of, or lost.
-const SPARED: Millis = Millis(limits::LEASE.0 + 2_000);
+/// From the start of a process: until then a worker of before is heard of or lost, and what it does not know of is
+/// taken back with its first word after a lease.
+const SPARED: Millis = Millis(limits::LEASE.0 + 8_000);
 
 impl Desk {
     /// Reads active runs, the queue's counters and the workers that may still live.
@@ -172,9 +173,13 @@ impl Desk {
         if run.lease().is_some() || matches!(run.state, State::Waiting { .. }) {
             let now = self.now();
             let clock_ahead = run.clock_from.map_or(Millis(0), |from| from.since(now));
+            let progress_at = run.progress_at.clamp(self.began, now);
             let wait_ahead = run.state.since().since(now);
             let spared = if run.lease().is_some() { self.began + SPARED } else { Timestamp(0) };
-            self.active.insert(run.id, Active { clock_ahead, wait_ahead, spared, ..Active::new(run, 0) });
+            self.active.insert(
+                run.id,
+                Active { clock_ahead, wait_ahead, spared, progress_at, ..Active::new(run, 0) },
+            );
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Config {
     pub retries_max: u32,
     /// The bound on time without progress.
     pub visibility: Millis,
+    /// Runs that may wait; the next one is refused.
+    pub queue_depth_max: u64,
     /// Slots of the embedded worker; 0 means that only worker processes execute.
     pub embedded_slots: u32,
     /// Folders that packs may be granted.
@@ -60,6 +62,7 @@ impl Config {
             run_timeout: limits::RUN_TIMEOUT,
             retries_max: limits::RETRIES_MAX,
             visibility: limits::VISIBILITY,
+            queue_depth_max: limits::QUEUE_DEPTH,
             embedded_slots: limits::WORKER_CONCURRENCY,
             files_allow: Vec::new(),
             default_model: "sim/small".to_owned(),

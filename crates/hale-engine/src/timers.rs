@@ -4,7 +4,7 @@
 //! one-off loop at the start.
 //! Read next: `hale-core/src/run/apply.rs`.
 
-use crate::desk::{Act, Desk};
+use crate::desk::{Act, Active, Desk};
 use hale_core::id::{RunId, WorkerId};
 use hale_core::limits;
 use hale_core::run::{Answer, Awaits, Event, Run, State, Wait, WaitOn};
@@ -65,7 +65,7 @@ impl Desk {
                 active.deadline().map_or(until, |deadline| deadline.min(until))
             }
             _ => match active.deadline() {
-                Some(deadline) => warning(&active.run, active.warned, now).unwrap_or(deadline),
+                Some(deadline) => warning(active, now).unwrap_or(deadline),
                 None => return,
             },
         };
@@ -200,7 +200,7 @@ impl Desk {
                 let lease = active.run.lease()?;
                 let why = if !self.workers.contains_key(&lease.worker) {
                     "its worker is gone"
-                } else if now.since(active.run.progress_at) > visibility.max(active.run.limit) {
+                } else if now.since(active.progress_at) > visibility.max(active.run.limit) {
                     "no progress"
                 } else {
                     return None;
@@ -216,9 +216,10 @@ impl Desk {
 }
 
 /// The next warning before the limit that is still ahead: at 50 and 55 parts of 60.
-fn warning(run: &Run, warned: usize, now: Timestamp) -> Option<Timestamp> {
-    let from = run.clock_from?;
-    let parts = limits::TIME_WARNINGS.get(warned..)?;
+fn warning(active: &Active, now: Timestamp) -> Option<Timestamp> {
+    let run = &active.run;
+    let from = run.clock_from? - active.clock_ahead;
+    let parts = limits::TIME_WARNINGS.get(active.warned..)?;
     let at = |part: &u64| from + Millis(run.limit.0 / 60 * part).saturating_sub(run.spent);
     parts.iter().map(at).find(|at| *at > now)
 }

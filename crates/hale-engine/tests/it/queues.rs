@@ -1,6 +1,7 @@
 //! Queues: delayed runs, limits, weights, drained queues, workers that serve some queues, and the net below.
 
 use crate::world::{Turn, World, caller, order, state};
+use hale_core::code::Code;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::limiter::{Limit, Rate};
 use hale_core::queue::key_of;
@@ -481,4 +482,22 @@ async fn a_refused_batch_takes_what_was_decided_behind_it_with_it() {
 fn a_rate_in_a_pack_reads_as_the_operator_s() {
     let rate: Rate = "3/s".parse().unwrap();
     assert_eq!(rate, Rate { n: 3, per: Millis(1000) });
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_runs_than_may_wait_are_refused_and_come_again_when_there_is_room() {
+    let world = World::with(|config| (config.embedded_slots, config.queue_depth_max) = (0, 2)).await;
+    world.deploy("echo", "kind: echo").await;
+    let (first, second) = (world.submit("echo").await, world.submit("echo").await);
+    let failure = world.engine.submit(order("echo", json!({})), &caller()).await.unwrap_err();
+    assert_eq!((failure.code, failure.cause.as_str()), (Code::E004, "queue.full"));
+    assert!(failure.message.contains("2 runs wait already, at most 2 may"), "{failure}");
+    assert!(failure.retry_after.is_some(), "a client is told when to come again");
+    assert_eq!(waiting(&world).await, 2, "what was refused does not wait");
+    world.engine.start_embedded(1).await.unwrap();
+    for run in [first.id, second.id] {
+        assert_eq!(state(&world.end(run).await.run), StateName::Completed);
+    }
+    let third = world.submit("echo").await;
+    assert_eq!(state(&world.end(third.id).await.run), StateName::Completed);
 }

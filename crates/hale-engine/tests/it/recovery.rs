@@ -226,13 +226,42 @@ async fn a_server_that_was_away_for_longer_than_its_runs_may_take_takes_none_of_
         "Lease lost",
     ]);
     world.until(waits, |run| matches!(run.state, State::Waiting { .. })).await;
+    // The drain takes some of a lease.
+    poll(&world, WorkerId(1), vec![(held, 1)]).await;
     world.restart_at(Clock::at(world.engine.now() + Millis::seconds(3_600))).await;
-    assert!(world.engine.run(held).await.unwrap().run.lease().is_some(), "the fault did not take effect");
+    let standing = world.engine.run(held).await.unwrap().run;
+    assert!(
+        standing.lease().is_some(),
+        "the fault did not take effect: {standing:?}\n{:?}",
+        world.events(held).await
+    );
     world.engine.start_embedded(2).await.unwrap();
     for (run, lost) in [(held, 1), (waits, 0)] {
         let ended = world.end(run).await.run;
         assert_eq!((state(&ended), ended.leases_lost), (StateName::Completed, lost), "{:?}", ended.failure);
         assert!(ended.spent < ended.limit, "{} of {}", ended.spent, ended.limit);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_was_lost_with_its_server_is_taken_back_whatever_the_next_clock_says() {
+    for (back, on) in [(86_400, 0), (0, 86_400)] {
+        let mut world = World::with(|config| config.embedded_slots = 0).await;
+        world.deploy("echo", "kind: echo\nlimits: { timeout: 60s }").await;
+        world.logs.expect(&["Lease lost"]);
+        let worker = join(&world, 1).await;
+        let run = world.submit("echo").await.id;
+        world.until(run, |run| run.lease().is_some()).await;
+        let clock = world.engine.now() + Millis::seconds(on) - Millis::seconds(back);
+        world.restart_at(Clock::at(clock)).await;
+        join(&world, 1).await;
+        let begun = world.engine.now();
+        let mut again = Vec::new();
+        while again.is_empty() && world.engine.now().since(begun) < Millis::seconds(30) {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            again.extend(poll(&world, worker, Vec::new()).await);
+        }
+        assert!(matches!(&again[..], [Order::Run(order)] if order.run.epoch == 2), "{back} {on}: {again:?}");
     }
 }
 

@@ -19,8 +19,8 @@ use std::time::Duration;
 const LATE: Millis = Millis(100);
 /// Leases are looked at every second.
 const LOOK: Millis = Millis(1_200);
-/// From the start of an engine: a lease and a little more.
-const SPARED: Millis = Millis(17_000);
+/// From the start of an engine: a lease and the longest time between two words of a worker.
+const SPARED: Millis = Millis(23_000);
 /// Most rows that any of the histories has.
 const ALL: u32 = 100_000;
 
