@@ -11,6 +11,7 @@ mod hale;
 mod load;
 mod peers;
 mod readings;
+mod overload;
 mod report;
 mod runs;
 mod workshop;
@@ -29,6 +30,7 @@ cases:
   peers     the same with peers alone: do they install and run?
   claims    claim rate with 1,000,000 runs queued against few
   noisy     p99 of one pack's runs while 1,000,000 of another wait, against alone
+  overload  ten times what the slots can do, for 5 minutes: goodput, recovery, retries
   resume    kill -9 with 100,000 runs waiting: how long until work goes on
   start     time to ready with an empty database and one of 1,000,000 runs
   idle      memory and CPU of a server that has nothing to do
@@ -104,6 +106,7 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
             "peers" => runs::peers_only(&workshop, &options)?,
             "claims" => cases::claims(&workshop, &options)?,
             "noisy" => crowd::noisy(&workshop, &options)?,
+            "overload" => overload::run(&workshop, &options)?,
             "resume" => crowd::resume(&workshop, &options)?,
             "start" => cases::start(&workshop, &options)?,
             "idle" => cases::idle(&workshop, &options)?,
@@ -121,7 +124,8 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn chosen_cases(case: &str) -> anyhow::Result<&'static [&'static str]> {
-    const ALL: &[&str] = &["runs", "claims", "noisy", "resume", "start", "idle", "workers", "cli", "stalled"];
+    const ALL: &[&str] =
+        &["runs", "claims", "noisy", "overload", "resume", "start", "idle", "workers", "cli", "stalled"];
     if case == "all" {
         return Ok(ALL);
     }

@@ -55,6 +55,13 @@ const PROOFS: &[Proof] = &[
         size: Size { option: "--leases", variable: "HALE_PROVE_LEASES", default: 10_000 },
     },
     Proof {
+        name: "trouble",
+        about: "kills, stops, drains, scaling and clock jumps at random under load, judged by the history checker",
+        krate: "hale",
+        filter: "proof_trouble::",
+        size: Size { option: "--operations", variable: "HALE_PROVE_OPERATIONS", default: 1_000_000 },
+    },
+    Proof {
         name: "job-kills",
         about: "jobs, their supervisors and their owners killed at any moment: no process is left",
         krate: "hale-sandbox",

@@ -303,6 +303,7 @@ fn engine_config(config: &Config, clock: Clock, faults: fault::Handle) -> hale_e
         run_timeout: settings.run_timeout,
         retries_max: settings.run_retries_max,
         visibility: settings.queue_visibility_timeout,
+        queue_depth_max: u64::from(settings.queue_depth_max),
         embedded_slots: embedded_slots.min(limits::WORKER_CONCURRENCY_MAX),
         files_allow: settings.files_allow.clone(),
         jobs: jobs(config),

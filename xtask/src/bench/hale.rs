@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// The pack whose turns are measured beside those of `echo`: a key of its own.
 pub const QUIET: &str = "quiet";
+/// The pack that asks a model once.
+pub const ASKS: &str = "asks";
 /// Slots of the built-in worker: as many as the benchmark has clients.
 const CONCURRENCY: &str = "64";
 /// A server that is not ready by then is broken; the budget is 0.3 s.
@@ -51,10 +53,15 @@ impl Server {
     }
 
     /// The same with so many slots.
-    pub fn with_slots(
+    pub fn with_slots(workshop: &Workshop, folders: (&Path, &Path), slots: &str) -> anyhow::Result<Server> {
+        Self::with(workshop, folders, &[("HALE_WORKER_CONCURRENCY", slots)])
+    }
+
+    /// With settings of the environment, in a working folder that may hold a `hale.toml`: that of the data.
+    pub fn with(
         workshop: &Workshop,
         (binary, data): (&Path, &Path),
-        slots: &str,
+        settings: &[(&str, &str)],
     ) -> anyhow::Result<Server> {
         let packs = packs(workshop)?;
         let log = fs::File::create(workshop.bench.join("hale.log"))?;
@@ -65,7 +72,7 @@ impl Server {
         }
         let mut hale = shell::command(binary);
         hale.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(data).arg("--packs").arg(packs);
-        hale.env("HALE_WORKER_CONCURRENCY", slots).env_remove("HALE_URL");
+        hale.current_dir(data).envs(settings.iter().copied()).env_remove("HALE_URL");
         hale.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let began = Instant::now();
         let mut child = hale.spawn().with_context(|| format!("start {}", binary.display()))?;
@@ -122,6 +129,8 @@ fn packs(workshop: &Workshop) -> anyhow::Result<PathBuf> {
     let echo = workshop.root.join("packs/echo.md");
     fs::copy(&echo, folder.join("echo.md")).with_context(|| format!("copy {}", echo.display()))?;
     fs::write(folder.join("quiet.md"), format!("---\nname: {QUIET}\nkind: echo\n---\n"))?;
+    let asks = "---\nname: asks\nversion: 1.0.0\ndescription: One answer of a model.\n---\nAnswer in one sentence.\n";
+    fs::write(folder.join("asks.md"), asks)?;
     Ok(folder)
 }
 

@@ -151,6 +151,10 @@ fn limits_of(settings: &Settings, values: &Values, found: &mut Vec<Problem>) {
         let hint = format!("write {} or more; the default is {}", limits::LEASE, limits::VISIBILITY);
         found.push(problem(values, "queue.visibility_timeout", message, hint));
     }
+    if settings.queue_depth_max == 0 {
+        let hint = format!("write 1 or more; the default is {}", limits::QUEUE_DEPTH);
+        found.push(problem(values, "queue.depth_max", "queue.depth_max is 0: no run could ever wait", hint));
+    }
     let slots = settings.worker_concurrency;
     if slots == 0 || slots > limits::WORKER_CONCURRENCY_MAX {
         let message =

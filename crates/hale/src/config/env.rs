@@ -26,7 +26,7 @@ const fn guide(name: &'static str, key: &'static str, own: &'static str) -> Vari
 }
 
 /// Variables that set keys; of two that set the same key the first wins.
-pub static SETTING: [Variable; 32] = [
+pub static SETTING: [Variable; 33] = [
     own("HALE_LISTEN", "listen"),
     own("HALE_DATA", "data"),
     own("HALE_PACKS", "packs"),
@@ -43,6 +43,7 @@ pub static SETTING: [Variable; 32] = [
     own("HALE_WORKER_PROCESSES", "worker.processes"),
     own("HALE_QUEUE_VISIBILITY_TIMEOUT", "queue.visibility_timeout"),
     guide("QUEUE_VISIBILITY_TIMEOUT", "queue.visibility_timeout", "HALE_QUEUE_VISIBILITY_TIMEOUT"),
+    own("HALE_QUEUE_DEPTH_MAX", "queue.depth_max"),
     own("HALE_LOG_LEVEL", "log.level"),
     guide("LOG_LEVEL", "log.level", "HALE_LOG_LEVEL"),
     own("HALE_LOG_FORMAT", "log.format"),

@@ -108,6 +108,9 @@ settings! {
     /// Longest time without progress before a run is taken from its worker. Leases are apart from this: the runs
     /// of a dead worker are taken from it within 15 s.
     queue_visibility_timeout: Millis = "queue.visibility_timeout", Start;
+    /// Runs that may wait in all queues together; the next one is refused with 429 and comes again later. A bound that
+    /// the workers clear within a minute keeps waits short when more comes than they can do.
+    queue_depth_max: u32 = "queue.depth_max", Start;
     /// Least severe level that is logged.
     log_level: LogLevel = "log.level", Start;
     /// Form of log lines on stderr: `json`, or `text` as `LEVEL [run_id=…] message`. The file in the data folder is

@@ -237,6 +237,7 @@ fn a_limit_above_its_parents_is_refused() {
         world("[queue]\nvisibility_timeout = \"5s\"\n").problem().contains("shorter than a lease of 15s")
     );
     assert!(world("[worker]\nconcurrency = 0\n").problem().contains("it may be 1 to 1024"));
+    assert!(world("[queue]\ndepth_max = 0\n").problem().contains("no run could ever wait"));
 }
 
 #[test]

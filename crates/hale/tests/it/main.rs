@@ -30,6 +30,7 @@ mod world;
 mod proof_kill;
 mod proof_bulk;
 mod proof_sigstop;
+mod proof_trouble;
 mod proof_disk_full;
 mod proof_evidence;
 mod cli_hints;

@@ -329,8 +329,14 @@ impl World {
 
     /// A worker with so many slots.
     pub fn worker_of(&self, slots: usize) -> Process {
+        self.worker_clocked(slots, |_| {})
+    }
+
+    /// A worker with so many slots, whose command is changed before it starts.
+    pub fn worker_clocked(&self, slots: usize, change: impl FnOnce(&mut Command)) -> Process {
         let mut command = program(self.dir.path(), HALE);
         command.args(["worker", "--slots", &slots.to_string()]).arg("--data").arg(&self.data);
+        change(&mut command);
         start(&mut command, &self.path("worker.log"))
     }
 
@@ -348,6 +354,16 @@ impl World {
         let log = std::fs::read_to_string(self.path("server.log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    /// A run, its history, and what workers and server said last; for a test that fails.
+    pub fn told(&self, run: &Value) -> String {
+        let history = self.http().get(&format!("/api/v1/runs/{}/history", run["id"].as_str().unwrap()));
+        let history = history.map(|answer| answer.text).unwrap_or_default();
+        let workers = self.http().get("/api/v1/workers").map(|answer| answer.text).unwrap_or_default();
+        let log = std::fs::read_to_string(self.path("worker.log")).unwrap_or_default();
+        let log: Vec<&str> = log.lines().rev().take(40).collect();
+        format!("{run:#}\n{history}\n{workers}\n{}\n{}", log.join("\n"), self.log())
     }
 
     /// The server's own log, every line so far.
@@ -401,13 +417,7 @@ impl World {
             if open.is_empty() {
                 return;
             }
-            assert!(
-                since.elapsed() < within,
-                "{} runs have not ended: {:#}\n{}",
-                open.len(),
-                open[0],
-                self.log()
-            );
+            assert!(since.elapsed() < within, "{} runs have not ended: {}", open.len(), self.told(open[0]));
             std::thread::sleep(Duration::from_millis(50));
         }
     }
