@@ -511,10 +511,9 @@ fn chapter(world: World, target: u64, chance: &mut Chance) -> (World, u64, BTree
 }
 
 /// What has to have taken effect, or nothing is proven.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 9] = [
     "server killed with runs under way",
     "worker killed",
-    SHORT_STOP,
     LONG_STOP,
     "kept worker process killed",
     "kept worker restarted in order",
