@@ -38,12 +38,17 @@ cases:
   cli       `hale --version`, and `hale runs list` with 1,000,000 runs
   stalled   p99 of others while 1,000 sockets stall in header or body
   all       all of these (default)
+  page      none: write docs/benchmarks.md anew from the last results
 
 options:
   --passes N       interleaved passes of `runs` (default 2)
   --peers A,B      restate, bullmq, dbos, langgraph, celery, or `none` (default: all)
   --quick          small numbers, to see that it works; docs/benchmarks.md is left alone
   --hale FILE      a release binary that exists; default: build one";
+
+/// In the order of the page.
+const ALL: &[&str] =
+    &["runs", "claims", "noisy", "overload", "resume", "start", "idle", "workers", "cli", "stalled"];
 
 /// What the command line asks for.
 pub struct Options {
@@ -124,13 +129,14 @@ pub fn run(mut args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn chosen_cases(case: &str) -> anyhow::Result<&'static [&'static str]> {
-    const ALL: &[&str] =
-        &["runs", "claims", "noisy", "overload", "resume", "start", "idle", "workers", "cli", "stalled"];
     if case == "all" {
         return Ok(ALL);
     }
     if case == "peers" {
         return Ok(&["peers"]);
+    }
+    if case == "page" {
+        return Ok(&[]);
     }
     match ALL.iter().position(|name| *name == case) {
         Some(at) => Ok(&ALL[at..=at]),

@@ -199,7 +199,7 @@ pub fn write_page(workshop: &Workshop) -> anyhow::Result<()> {
         What is compared ran interleaved in one go on one machine. Ratios carry over to other machines better than rates do.\n\
         A ratio is taken within a pass, and the worst pass counts. CPU is that of all processes that take part, clients too.\n\
         Peers are set up as durable as hale: what is acknowledged is synced. Their scripts are in `bench/peers`.\n\n".to_owned();
-    for case in ["runs", "claims", "noisy", "resume", "start", "idle", "workers", "cli", "stalled"] {
+    for case in super::ALL {
         if let Ok(text) = fs::read_to_string(workshop.bench.join(format!("{case}.json"))) {
             let report: Report =
                 serde_json::from_str(&text).with_context(|| format!("read the results of {case}"))?;
