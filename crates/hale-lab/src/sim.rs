@@ -30,8 +30,9 @@ use tokio::task::{JoinHandle, JoinSet};
 
 /// The models, as they are called on the wire; in hale `sim/small` and so on.
 pub const MODELS: [&str; 3] = ["small", "large", "backup"];
-/// Callers at once; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 1024;
+/// Callers at once; more wait to be accepted. The largest proof has 10,000 runs in the hands of workers, each with a call
+/// under way, and what is still open of the workers before.
+const CONNECTIONS_MAX: usize = 16_384;
 /// A head that takes longer than this is no client of ours.
 const HEADER_WAIT: Duration = Duration::from_secs(10);
 /// After a failed accept (out of descriptors): long enough not to spin, short enough not to be missed.

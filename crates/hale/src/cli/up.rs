@@ -121,7 +121,7 @@ fn terminal(args: &Args, ctx: &Ctx, config: &Config) -> Terminal {
 }
 
 /// Every connection, blob and journal takes a descriptor; the soft limit of most systems is far below the hard one.
-fn raise_descriptors() {
+pub fn raise_descriptors() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum || limit.maximum.is_none() {

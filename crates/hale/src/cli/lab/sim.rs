@@ -1,6 +1,7 @@
 //! `hale lab sim`: the simulated model server in a process of its own, so that it outlives a killed hale.
 
 use crate::cli::ctx::{self, Ctx};
+use crate::cli::up::raise_descriptors;
 use crate::exit::{Error, Exit};
 use hale_lab::sim::{Script, Server};
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, ctx: &mut Ctx) -> Result<Exit, Error> {
+    raise_descriptors();
     ctx::block_on(async {
         let started = Server::start(args.listen, args.seed, Script::default()).await;
         let server = started
