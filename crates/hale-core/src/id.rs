@@ -115,6 +115,11 @@ id!(
     "wrk"
 );
 id!(
+    /// One call of an outside client to a model.
+    CallId,
+    "call"
+);
+id!(
     /// One deed of an operator, as the audit trail names it.
     OperationId,
     "op"

@@ -11,6 +11,7 @@ pub mod bulk;
 pub mod clear;
 pub mod killswitch;
 pub mod letters;
+pub mod models;
 pub mod notices;
 pub mod operate;
 pub mod packs;

@@ -11,6 +11,7 @@ use hale_core::fault;
 use hale_core::id::WorkerId;
 use hale_core::limits;
 use hale_core::queue::{WEIGHTS, Weights};
+use hale_core::retry;
 use hale_core::time::Millis;
 use hale_sandbox::Grant;
 use hale_store::WorkerKind;
@@ -42,6 +43,10 @@ pub struct Config {
     pub spare_models: Vec<String>,
     /// The longest model call.
     pub model_timeout: Millis,
+    /// What clients call models by: name and `provider/model`.
+    pub model_aliases: BTreeMap<String, String>,
+    /// Waits between the tries of a client's call.
+    pub model_retry: retry::Policy,
     /// Ended runs are kept this long.
     pub retention: Millis,
     /// How long and how much of everything is kept.
@@ -68,6 +73,8 @@ impl Config {
             default_model: "sim/small".to_owned(),
             spare_models: vec!["sim/backup".to_owned()],
             model_timeout: Millis::seconds(120),
+            model_aliases: BTreeMap::new(),
+            model_retry: retry::RetryClass::Tool.policy(),
             retention: Millis::seconds(86_400),
             keep: Retention::a_day(),
             jobs: JobsConfig::default(),

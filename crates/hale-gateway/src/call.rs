@@ -8,6 +8,7 @@
 //! Read next: [`crate::stats`] for what remains of a call, [`crate::openai`] for the wire.
 
 use crate::arm::Arms;
+use crate::calls::Calls;
 use crate::egress::Egress;
 use crate::error::Error;
 use crate::notice::Notices;
@@ -119,7 +120,8 @@ pub struct Gateway {
     egress: Egress,
     arms: Arms,
     stats: CallStats,
-    clock: Clock,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) clock: Clock,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -129,11 +131,11 @@ impl std::fmt::Debug for Gateway {
 }
 
 /// One model of a route, found.
-struct Target {
+pub(crate) struct Target {
     /// As `provider/model`.
-    full: String,
-    model: String,
-    provider: Arc<dyn Provider>,
+    pub full: String,
+    pub model: String,
+    pub provider: Arc<dyn Provider>,
 }
 
 impl Gateway {
@@ -145,6 +147,7 @@ impl Gateway {
             egress: Egress::default(),
             arms: Arms::default(),
             stats: CallStats::default(),
+            calls: Arc::default(),
             clock,
         }
     }
@@ -155,7 +158,7 @@ impl Gateway {
     /// [`Error::BadAddress`] for the first base URL that cannot be used; then nothing is replaced.
     pub fn configure(&self, configs: Vec<ProviderConfig>) -> Result<(), Error> {
         let build = |config: ProviderConfig| -> Result<Arc<dyn Provider>, Error> {
-            Ok(Arc::new(OpenAi::new(config, Arc::clone(&self.secrets), self.egress.clone())?))
+            Ok(Arc::new(OpenAi::new(&config, Arc::clone(&self.secrets), self.egress.clone())?))
         };
         let providers = configs.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
         self.replace(providers);
@@ -196,6 +199,11 @@ impl Gateway {
         &self.stats
     }
 
+    /// The calls of outside clients.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
     /// Asks a provider for its models: proves address and key, costs nothing, and is not counted as a call.
     ///
     /// # Errors
@@ -206,14 +214,14 @@ impl Gateway {
         found.models(deadline).await.map_err(|error| error.failure())
     }
 
-    fn unknown(&self, full: &str) -> Error {
+    pub(crate) fn unknown(&self, full: &str) -> Error {
         let names = self.names();
         let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let provider = full.split_once('/').map_or(full, |(provider, _)| provider);
         Error::ProviderUnknown { provider: provider.to_owned(), model: full.to_owned(), known }
     }
 
-    fn target(&self, full: &str) -> Result<Target, Error> {
+    pub(crate) fn target(&self, full: &str) -> Result<Target, Error> {
         let (provider, model) = full.split_once('/').ok_or_else(|| self.unknown(full))?;
         let provider = self.table().get(provider).map(Arc::clone).ok_or_else(|| self.unknown(full))?;
         Ok(Target { full: full.to_owned(), model: model.to_owned(), provider })

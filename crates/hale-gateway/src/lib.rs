@@ -9,12 +9,16 @@
 
 pub mod arm;
 pub mod call;
+pub mod calls;
+pub mod dialect;
 pub mod egress;
 pub mod error;
 pub mod notice;
 pub mod openai;
 pub mod provider;
+pub mod relay;
 pub mod secret;
+pub mod site;
 pub mod sse;
 pub mod stats;
 

@@ -6,6 +6,7 @@
 //! Read next: [`crate::call`].
 
 use crate::error::Error;
+use crate::site::Site;
 use hale_core::port::Boxed;
 use hale_core::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -163,6 +164,11 @@ pub trait Provider: Send + Sync {
     /// Where its key comes from now: `env`, `file`, `store`, or `none`.
     fn key_source(&self) -> &'static str {
         "none"
+    }
+
+    /// Where it is, if it is spoken to over HTTP: what calls of outside clients are passed on to.
+    fn site(&self) -> Option<&Site> {
+        None
     }
 
     /// One attempt, no retries.

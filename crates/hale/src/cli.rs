@@ -27,6 +27,7 @@ pub mod following;
 pub mod keys;
 pub mod killswitch;
 pub mod lab;
+pub mod llm;
 pub mod logs;
 pub mod many;
 pub mod notify;
@@ -132,6 +133,8 @@ enum Command {
     Approvals(approvals::Verb),
     #[command(subcommand)]
     Packs(packs::Verb),
+    #[command(subcommand)]
+    Llm(llm::Verb),
     #[command(subcommand)]
     Capabilities(capabilities::Verb),
     #[command(subcommand)]
@@ -242,6 +245,7 @@ impl Command {
             Command::Status(args) => status::run(args, ctx).await,
             Command::Approvals(verb) => verb.run(ctx).await,
             Command::Packs(verb) => verb.run(ctx).await,
+            Command::Llm(verb) => verb.run(ctx).await,
             Command::Capabilities(verb) => verb.run(ctx).await,
             Command::Backtests(verb) => verb.run(ctx).await,
             Command::Tasks(verb) => verb.run(ctx).await,

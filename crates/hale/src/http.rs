@@ -28,6 +28,8 @@ mod events;
 mod packs;
 mod doctor;
 mod notices;
+mod models;
+mod dialects;
 mod operations;
 mod queues;
 mod schedules;

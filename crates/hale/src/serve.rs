@@ -7,7 +7,8 @@
 
 use crate::access::{Access, Policy, RequireKey};
 use crate::config::Config;
-use crate::config::value::ChaosAllow;
+use crate::config::check::as_alias;
+use crate::config::value::{ChaosAllow, ModelRetry};
 use crate::exit::{Error, Exit};
 use crate::http::{About, App, Life, Stage, guard, listen, status};
 use crate::keys::{self, ServerKey};
@@ -16,6 +17,7 @@ use arc_swap::ArcSwap;
 use hale_core::fault;
 use hale_core::limits;
 use hale_core::meter::Meters;
+use hale_core::retry::RetryClass;
 use hale_core::time::Millis;
 use hale_engine::facade::prune::Retention;
 use hale_engine::recorder::Recorder;
@@ -310,6 +312,12 @@ fn engine_config(config: &Config, clock: Clock, faults: fault::Handle) -> hale_e
         default_model: settings.model_default.clone(),
         spare_models,
         model_timeout: settings.model_timeout,
+        model_aliases: settings.model_aliases.iter().filter_map(|alias| as_alias(alias)).collect(),
+        model_retry: match settings.model_retry {
+            ModelRetry::AgentOs => RetryClass::Tool.policy(),
+            ModelRetry::OctoLlm => RetryClass::Model.policy(),
+            ModelRetry::Off => RetryClass::Never.policy(),
+        },
         retention: settings.retention_runs,
         keep: Retention {
             runs: settings.retention_runs,

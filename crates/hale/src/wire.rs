@@ -12,6 +12,7 @@ pub mod capability;
 pub mod dlq;
 pub mod jobs;
 pub mod killswitch;
+pub mod models;
 pub mod notices;
 pub mod queues;
 pub mod schedules;

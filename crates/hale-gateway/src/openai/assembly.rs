@@ -18,7 +18,7 @@ const ARGUMENTS_BYTES_MAX: usize = 1024 * 1024;
 
 /// Why an answer cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Flaw {
+pub(crate) enum Flaw {
     #[error("parse {part} as an answer")]
     Json { part: String, source: serde_json::Error },
     #[error("parse the arguments of tool call {name} as JSON")]
@@ -35,13 +35,13 @@ pub(super) enum Flaw {
 }
 
 impl Flaw {
-    pub(super) fn source(self) -> Source {
+    pub(crate) fn source(self) -> Source {
         Box::new(self)
     }
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Assembly {
+pub(crate) struct Assembly {
     text: String,
     calls: Vec<Growing>,
     finish: Option<Finish>,
@@ -60,7 +60,7 @@ struct Growing {
 
 /// The answer, whole.
 #[derive(Debug)]
-pub(super) struct Assembled {
+pub(crate) struct Assembled {
     pub text: String,
     pub tool_calls: Vec<ToolCall>,
     pub finish: Finish,
@@ -70,7 +70,7 @@ pub(super) struct Assembled {
 
 impl Assembly {
     /// Takes the data of one event.
-    pub(super) fn take(&mut self, data: &[u8], on_chunk: OnChunk<'_>) -> Result<(), Flaw> {
+    pub(crate) fn take(&mut self, data: &[u8], on_chunk: OnChunk<'_>) -> Result<(), Flaw> {
         if data.trim_ascii() == b"[DONE]" {
             self.done = true;
             return Ok(());
@@ -90,12 +90,12 @@ impl Assembly {
     }
 
     /// Whether the server said that nothing more will come.
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.done
     }
 
     /// Whether the answer is whole, though usage may still be on its way.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.done || self.finish.is_some()
     }
 
@@ -153,7 +153,7 @@ impl Assembly {
     }
 
     /// The stream is over.
-    pub(super) fn finish(self) -> Result<Assembled, Flaw> {
+    pub(crate) fn finish(self) -> Result<Assembled, Flaw> {
         let whole = self.is_whole();
         if !whole {
             return Err(Flaw::Unfinished);

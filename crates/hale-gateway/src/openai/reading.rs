@@ -6,10 +6,11 @@
 //! Read next: [`super::assembly`].
 
 use super::assembly::{Assembled, Assembly, Flaw};
-use super::{Call, refusal};
+use super::refusal;
 use crate::call::Timeouts;
 use crate::error::{Error, Source};
 use crate::provider::OnChunk;
+use crate::site::Call;
 use crate::sse::Splitter;
 use bytes::Bytes;
 use hale_core::time::Millis;
@@ -41,7 +42,7 @@ enum Shape {
 }
 
 /// An answer that is being read.
-pub(super) struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     pub call: &'a Call<'a>,
     pub on_chunk: OnChunk<'a>,
     pub timeouts: Timeouts,
@@ -51,7 +52,7 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     /// Most servers stream as asked; some answer whole all the same, and say so.
-    pub(super) async fn answer(&mut self, response: Response) -> Result<Assembled, Error> {
+    pub(crate) async fn answer(&mut self, response: Response) -> Result<Assembled, Error> {
         let kind =
             response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if kind.trim_start().starts_with("application/json") {
@@ -131,16 +132,21 @@ impl Reading<'_> {
 }
 
 /// The error that a status other than 200 stands for, with what its body says if that comes in time.
-pub(super) async fn refused(response: Response, call: &Call<'_>) -> Error {
+pub(crate) async fn refused(response: Response, call: &Call<'_>) -> Error {
+    refused_with_body(response, call).await.0
+}
+
+/// The same, with the body as it came.
+pub(crate) async fn refused_with_body(response: Response, call: &Call<'_>) -> (Error, Vec<u8>) {
     let status = response.status().as_u16();
     let retry_after = refusal::retry_after(response.headers(), SystemTime::now());
     let body = timeout(REFUSAL_WAIT, read_bounded(response, REFUSAL_BYTES_MAX)).await;
     let body = body.ok().and_then(Result::ok).unwrap_or_default();
-    call.refused(status, retry_after, &body)
+    (call.refused(status, retry_after, &body), body)
 }
 
 /// A whole body.
-pub(super) async fn read_bounded(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, Source> {
+pub(crate) async fn read_bounded(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, Source> {
     let mut body = Vec::new();
     while let Some(bytes) = response.chunk().await.map_err(reqwest::Error::without_url)? {
         if body.len() + bytes.len() > bytes_max {
@@ -152,7 +158,7 @@ pub(super) async fn read_bounded(mut response: Response, bytes_max: usize) -> Re
 }
 
 /// A list of models.
-pub(super) async fn model_list(response: Response, call: &Call<'_>) -> Result<Vec<String>, Error> {
+pub(crate) async fn model_list(response: Response, call: &Call<'_>) -> Result<Vec<String>, Error> {
     let body = read_bounded(response, LINE_BYTES_MAX).await.map_err(|error| call.cut(Some(error)))?;
     let list: super::wire::ModelList = serde_json::from_slice(&body)
         .map_err(|source| call.flaw(Flaw::Json { part: refusal::excerpt(&body), source }))?;

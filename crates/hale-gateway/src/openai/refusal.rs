@@ -19,7 +19,7 @@ const RETRY_AFTER_MAX: Millis = Millis::seconds(24 * 60 * 60);
 
 /// An answer that is none.
 #[derive(Debug)]
-pub(super) struct Refusal<'a> {
+pub(crate) struct Refusal<'a> {
     pub provider: &'a str,
     pub model: &'a str,
     pub status: u16,
@@ -29,7 +29,7 @@ pub(super) struct Refusal<'a> {
 }
 
 impl Refusal<'_> {
-    pub(super) fn error(&self) -> Error {
+    pub(crate) fn error(&self) -> Error {
         let parsed: Value = serde_json::from_slice(self.body).unwrap_or_default();
         let source = Said(mask(&said(&parsed, self.body), self.key));
         let (provider, model) = (self.provider.to_owned(), self.model.to_owned());
@@ -78,7 +78,7 @@ pub(crate) fn excerpt(text: &[u8]) -> String {
 }
 
 /// Providers like to quote the key that they refuse, whole or in part.
-pub(super) fn mask(text: &str, key: Option<&Secret>) -> String {
+pub(crate) fn mask(text: &str, key: Option<&Secret>) -> String {
     let key = key.map(Secret::reveal).unwrap_or_default();
     let head = key.get(..4).unwrap_or_default();
     let tail = key.get(key.len().saturating_sub(4)..).unwrap_or_default();

@@ -6,6 +6,7 @@ mod arms;
 mod calls;
 mod errors;
 mod keys;
+mod relay;
 mod script;
 mod splitting;
 mod stats;

@@ -72,6 +72,7 @@ pub fn check(settings: &Settings, values: &Values) -> Vec<Problem> {
     let mut found = Vec::new();
     limits_of(settings, values, &mut found);
     models(settings, values, &mut found);
+    aliases(settings, values, &mut found);
     for (name, provider) in &settings.providers {
         let key = format!("providers.{name}.base_url");
         let fine = url::Url::parse(&provider.base_url).is_ok_and(|url| {
@@ -186,6 +187,27 @@ fn limits_of(settings: &Settings, values: &Values, found: &mut Vec<Problem>) {
 
 /// Beyond this a retry is a loop.
 const RETRIES_MAX: u32 = 20;
+
+fn aliases(settings: &Settings, values: &Values, found: &mut Vec<Problem>) {
+    let bad = settings.model_aliases.iter().filter(|alias| as_alias(alias).is_none());
+    for alias in bad {
+        let message = format!("model.aliases: {alias:?} is no alias");
+        found.push(problem(
+            values,
+            "model.aliases",
+            message,
+            "write name=provider/model, for example gpt-4o=sim/small",
+        ));
+    }
+}
+
+/// The name and the model of `name=provider/model`.
+pub fn as_alias(text: &str) -> Option<(String, String)> {
+    let (name, model) = text.split_once('=').map(|(name, model)| (name.trim(), model.trim()))?;
+    let (provider, rest) = model.split_once('/')?;
+    let is_whole = ![name, provider, rest].iter().any(|part| part.is_empty());
+    is_whole.then(|| (name.to_owned(), model.to_owned()))
+}
 
 fn models(settings: &Settings, values: &Values, found: &mut Vec<Problem>) {
     let model = &settings.model_default;

@@ -4,7 +4,7 @@
 //! Leaves to others: the names of environment variables ([`super::env`]), checks across settings ([`super::check`]).
 //! Read next: [`super::load`].
 
-use super::value::{ChaosAllow, Dialect, LogFormat, LogLevel, Raw, Setting, SimMode, Size};
+use super::value::{ChaosAllow, Dialect, LogFormat, LogLevel, ModelRetry, Raw, Setting, SimMode, Size};
 use hale_core::time::Millis;
 use hale_sandbox::Grant;
 use std::collections::BTreeMap;
@@ -120,6 +120,12 @@ settings! {
     model_default: String = "model.default", Start;
     /// Longest model call; never longer than what is left of the run's own limit.
     model_timeout: Millis = "model.timeout", Start;
+    /// What clients of `/v1` call a model by beside its own name, each as `name=provider/model`. The name `*` stands for
+    /// every name that no provider has.
+    model_aliases: Vec<String> = "model.aliases", Start;
+    /// Waits before the models of a client's call are tried again: `agentos` (1, 2, 4 s), `octollm` (4 to 60 s, four
+    /// times), or `off`. `Retry-After` always wins, and no wait ends after the call's deadline.
+    model_retry: ModelRetry = "model.retry", Start;
     /// Whether the simulated provider is started: `auto` when the default model is `sim/…`.
     sim_enabled: SimMode = "sim.enabled", Start;
     /// Whether an API key is needed on loopback too. Elsewhere it always is.

@@ -247,6 +247,11 @@ words!(
     Loopback = "loopback", Always = "always", Never = "never",
 );
 words!(
+    /// How long a client's call waits before all its models are tried again.
+    ModelRetry, "agentos, octollm or off",
+    AgentOs = "agentos", OctoLlm = "octollm", Off = "off",
+);
+words!(
     /// How a provider is spoken to.
     Dialect, "openai",
     OpenAi = "openai",

@@ -6,6 +6,7 @@
 //! Leaves to others: what hyper answers before a request exists (a head that is not HTTP).
 //! Read next: [`super::problem`].
 
+use super::dialects;
 use super::problem::{self, Refusal};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -98,15 +99,19 @@ pub async fn layer(State(meters): State<Arc<Meters>>, mut request: Request, next
     let ids = Ids::of(request.headers());
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(PATH_LOGGED).collect();
+    let dialect = dialects::of(request.uri().path(), request.headers());
     request.extensions_mut().insert(ids.clone());
     // Of the highest level, so that the ids stand on warnings also where only warnings are logged.
     let span = tracing::error_span!("request", request_id = %ids.request, correlation_id = %ids.correlation);
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span).await;
     let mut response = answered.unwrap_or_else(|_| panicked());
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
-        response = refusal.render(&ids);
+        response = match dialect {
+            Some(dialect) => refusal.render_in(dialect, &ids),
+            None => refusal.render(&ids),
+        };
     } else if response.status().is_client_error() || response.status().is_server_error() {
-        response = problem::adopt(response, &ids);
+        response = problem::adopt(response, dialect, &ids);
     }
     let status = response.status().as_u16();
     meters.http_requests.add(1);

@@ -9,6 +9,10 @@ use std::time::Duration;
 pub const BODY_BYTES: usize = 1 << 20;
 /// A body with a pack in it: one pack file of 1 MiB whose JSON escapes may double it.
 pub const PACK_BODY_BYTES: usize = 2 << 20;
+/// A call to a model: images and documents come as text within it. The largest that a provider takes today.
+pub const MODEL_BODY_BYTES: usize = 32 << 20;
+/// The longest call to a model, and what a client that says nothing waits: the default of the providers' own libraries.
+pub const MODEL_CALL_MAX: Duration = Duration::from_secs(600);
 /// A worker's batch: some hundred step results of up to 64 KiB each.
 pub const WORKER_BODY_BYTES: usize = 16 << 20;
 /// One result of a job that a worker process sends: it lies in memory at both ends; larger ones need the embedded worker.

@@ -8,9 +8,12 @@ use crate::wire::Problem;
 use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
+use hale_core::id::CallId;
 use hale_core::retry::RetryClass;
+use hale_gateway::dialect::{Dialect, Trouble};
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
@@ -31,6 +34,10 @@ struct Told {
     run: Option<String>,
     fix: Option<String>,
     connection: Connection,
+    /// The call to a model that came to this; trying it again is our affair, and was.
+    call: Option<CallId>,
+    /// What a provider said itself, in the dialect of the caller.
+    said: Option<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +57,8 @@ impl From<Failure> for Refusal {
             run: None,
             fix: None,
             connection: Connection::Kept,
+            call: None,
+            said: None,
         }))
     }
 }
@@ -91,6 +100,18 @@ impl Refusal {
         self
     }
 
+    /// What was to be tried has been tried: the caller's library need not.
+    pub fn spent(mut self, call: CallId) -> Self {
+        self.0.call = Some(call);
+        self
+    }
+
+    /// In a provider's own words.
+    pub fn saying(mut self, status: StatusCode, words: Bytes) -> Self {
+        self.0.said = Some(words);
+        self.status(status)
+    }
+
     pub fn code(&self) -> Code {
         self.0.failure.code
     }
@@ -119,11 +140,44 @@ impl Refusal {
         }
     }
 
+    /// As a problem document.
     pub(super) fn render(&self, ids: &Ids) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self.problem(&ids.correlation))).into_response();
+        let mut response = Json(self.problem(&ids.correlation)).into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        self.headed(response)
+    }
+
+    /// As the caller's library knows errors.
+    pub(super) fn render_in(&self, dialect: Dialect, ids: &Ids) -> Response {
+        let problem = self.problem(&ids.correlation);
+        let trouble = Trouble {
+            status: problem.status,
+            code: &problem.code,
+            cause: problem.cause.as_deref().unwrap_or_default(),
+            message: &problem.detail,
+            correlation_id: &ids.correlation,
+            field: problem.field.as_deref(),
+        };
+        let ours = self.0.said.is_none();
+        let body = self.0.said.clone().unwrap_or_else(|| dialect.error_body(&trouble).into());
+        let mut response = Response::new(Body::from(body));
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let source = if ours { "gateway" } else { "provider" };
+        headers.insert("x-hale-error-source", HeaderValue::from_static(source));
+        if let Some(call) = self.0.call {
+            headers.insert("x-should-retry", HeaderValue::from_static("false"));
+            if let Ok(call) = HeaderValue::from_str(&call.to_string()) {
+                headers.insert("x-hale-call-id", call);
+            }
+        }
+        self.headed(response)
+    }
+
+    fn headed(&self, mut response: Response) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
         let asked = self.0.failure.retry_after.map(|wait| wait.0.div_ceil(1000));
         let wait = match status {
             StatusCode::SERVICE_UNAVAILABLE => Some(asked.unwrap_or(RETRY_UNAVAILABLE_SECONDS)),
@@ -184,14 +238,18 @@ fn next_command(failure: &Failure, run: Option<&str>) -> String {
 }
 
 /// Turns an error that a library answered into a problem; its own text becomes the detail if it is short.
-pub(super) fn adopt(response: Response, ids: &Ids) -> Response {
+pub(super) fn adopt(response: Response, dialect: Option<Dialect>, ids: &Ids) -> Response {
     let is_ours = |kind: &HeaderValue| kind.as_bytes().ends_with(b"json");
     if response.headers().get(CONTENT_TYPE).is_some_and(is_ours) {
         return response;
     }
     let status = response.status();
     let allow = response.headers().get(ALLOW).cloned();
-    let mut adopted = of_status(status).render(ids);
+    let refusal = of_status(status);
+    let mut adopted = match dialect {
+        Some(dialect) => refusal.render_in(dialect, ids),
+        None => refusal.render(ids),
+    };
     if let Some(allow) = allow {
         adopted.headers_mut().insert(ALLOW, allow);
     }

@@ -6,8 +6,8 @@ use super::openapi::{self, Shown};
 pub use super::route::{Door, Param, Route, Verb};
 use super::{
     approvals, arms, artifacts, audit, backtests, bulk, capabilities, chaos, config, dlq, doctor, events,
-    health, keys, killswitch, notices, operations, packs, queues, runs, schedules, stats, status, tasks,
-    workers,
+    health, keys, killswitch, models, notices, operations, packs, queues, runs, schedules, stats, status,
+    tasks, workers,
 };
 use crate::wire;
 use crate::wire::queues as wire_queues;
@@ -59,6 +59,30 @@ pub static TABLE: &[Route] = &[
         .takes(json!(wire::StartRun))
         .gives(202, json!(wire::RunView))
         .also(&[200, 404, 409, 422, 429, 503]),
+    route!(Post "/v1/chat/completions" "models.chat" "Call a model in the OpenAI chat dialect" models::chat)
+        .ends_with_caller()
+        .takes(Shown::Object)
+        .gives(200, Shown::Object)
+        .also(&[400, 404, 429, 502, 504]),
+    route!(Post "/v1/embeddings" "models.embed" "Embed texts in the OpenAI dialect" models::embeddings)
+        .ends_with_caller()
+        .takes(Shown::Object)
+        .gives(200, Shown::Object)
+        .also(&[400, 404, 429, 502, 504]),
+    route!(Get "/v1/models" "models.list" "Every model that can be called" models::list)
+        .gives(200, json!(wire::models::ModelList)),
+    route!(Get "/v1/models/{*id}" "models.show" "One model" models::show)
+        .gives(200, json!(wire::models::Model))
+        .also(&[404]),
+    route!(Get "/api/v1/calls" "calls.list" "Calls of clients to models, newest first" models::calls)
+        .params(&[LIMIT])
+        .gives(200, json!(wire::Page<wire::models::CallView>))
+        .also(&[422]),
+    route!(Get "/api/v1/calls/{id}" "calls.show" "One call, and what was tried for it" models::call_show)
+        .gives(200, json!(wire::models::CallView))
+        .also(&[404]),
+    route!(Get "/api/v1/providers" "providers.list" "Providers of models, and what became of the last calls" models::providers)
+        .gives(200, json!(wire::Page<wire::models::ProviderView>)),
     route!(Get "/api/v1/runs" "runs.list" "Runs, newest first" runs::list)
         .params(&[FILTER, LIMIT, AFTER])
         .gives(200, json!(wire::Page<wire::RunView>))
