@@ -9,6 +9,7 @@
 
 pub mod arm;
 pub mod call;
+pub mod dialect;
 pub mod egress;
 pub mod error;
 pub mod notice;
