@@ -102,6 +102,9 @@ impl Dialect {
     /// # Errors
     /// [`BadAsk`] if this dialect cannot say it and leaving it out would change the meaning.
     pub fn write(self, ask: &Ask, model: &str, version: Version) -> Result<Written, BadAsk> {
+        if ask.turns.is_empty() && ask.system.is_empty() {
+            return Err(BadAsk::at("messages", "hold nothing to answer: send at least one"));
+        }
         let mut dropped = Vec::new();
         let value = match self {
             Self::OpenAiChat => openai_chat::asking::write(ask, model, &mut dropped)?,

@@ -36,8 +36,8 @@ pub struct Reader {
 /// How each dialect streams.
 #[derive(Debug)]
 enum Way {
-    Chat(openai_chat::reading::Stream),
-    Responses(openai_responses::reading::Stream),
+    Chat,
+    Responses,
     Anthropic(anthropic::reading::Stream),
     Ollama,
 }
@@ -56,8 +56,8 @@ pub(super) struct Seen {
 impl Reader {
     pub fn of(dialect: Dialect) -> Self {
         let way = match dialect {
-            Dialect::OpenAiChat => Way::Chat(openai_chat::reading::Stream::default()),
-            Dialect::OpenAiResponses => Way::Responses(openai_responses::reading::Stream::default()),
+            Dialect::OpenAiChat => Way::Chat,
+            Dialect::OpenAiResponses => Way::Responses,
             Dialect::Anthropic => Way::Anthropic(anthropic::reading::Stream::default()),
             Dialect::OllamaChat | Dialect::OllamaGenerate => Way::Ollama,
         };
@@ -87,8 +87,8 @@ impl Reader {
         }
         let value = parse(data.as_bytes())?;
         match &mut self.way {
-            Way::Chat(stream) => stream.event(&value, &mut self.seen, &mut events)?,
-            Way::Responses(stream) => stream.event(&value, &mut self.seen, &mut events)?,
+            Way::Chat => openai_chat::reading::chunk(&value, &mut self.seen, &mut events)?,
+            Way::Responses => openai_responses::reading::event(&value, &mut self.seen, &mut events)?,
             Way::Anthropic(stream) => stream.event(&value, &mut self.seen, &mut events)?,
             Way::Ollama => ollama::reading::line(&value, &mut self.seen, &mut events)?,
         }

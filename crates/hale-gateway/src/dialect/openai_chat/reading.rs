@@ -8,19 +8,12 @@ use crate::dialect::event::{Event, Stop, Usage};
 use crate::dialect::reader::{Piece, Seen, Unreadable, shape};
 use serde_json::Value;
 
-/// A stream of this dialect holds nothing back.
-#[derive(Debug, Default)]
-pub(in crate::dialect) struct Stream;
-
-impl Stream {
-    pub(in crate::dialect) fn event(
-        &mut self,
-        chunk: &Value,
-        seen: &mut Seen,
-        events: &mut Vec<Event>,
-    ) -> Result<(), Unreadable> {
-        take(chunk, "delta", seen, events)
-    }
+pub(in crate::dialect) fn chunk(
+    value: &Value,
+    seen: &mut Seen,
+    events: &mut Vec<Event>,
+) -> Result<(), Unreadable> {
+    take(value, "delta", seen, events)
 }
 
 pub(in crate::dialect) fn whole(

@@ -7,46 +7,39 @@ use crate::dialect::event::{Event, Stop, Usage};
 use crate::dialect::reader::{Piece, Seen, Unreadable, shape};
 use serde_json::Value;
 
-/// A stream of this dialect holds nothing back.
-#[derive(Debug, Default)]
-pub(in crate::dialect) struct Stream;
-
-impl Stream {
-    pub(in crate::dialect) fn event(
-        &mut self,
-        value: &Value,
-        seen: &mut Seen,
-        events: &mut Vec<Event>,
-    ) -> Result<(), Unreadable> {
-        let text = |key: &str| value.get(key).and_then(Value::as_str);
-        let delta = || text("delta").filter(|text| !text.is_empty()).map(str::to_owned);
-        let key = value.get("output_index").and_then(Value::as_u64);
-        let Some(kind) = text("type") else { return Err(shape(value, "it has no type")) };
-        match kind {
-            "response.created" => begin(value.get("response").unwrap_or(&Value::Null), seen, events),
-            "response.output_text.delta" => events.extend(delta().map(Event::Text)),
-            "response.refusal.delta" => events.extend(delta().map(Event::Refusal)),
-            "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
-                events.extend(delta().map(Event::Reasoning));
-            }
-            "response.output_item.added" => {
-                let item = value.get("item").unwrap_or(&Value::Null);
-                if item.get("type").and_then(Value::as_str) == Some("function_call") {
-                    call(item, key, seen, events)?;
-                }
-            }
-            "response.function_call_arguments.delta" => {
-                let arguments = text("delta").unwrap_or_default();
-                seen.calls.take(Piece { key, arguments, ..Piece::default() }, events)?;
-            }
-            "response.completed" | "response.incomplete" | "response.failed" => {
-                end(value.get("response").unwrap_or(&Value::Null), seen, events)?;
-            }
-            "error" => seen.fail(value.get("error").unwrap_or(value), events),
-            _ => {}
+pub(in crate::dialect) fn event(
+    value: &Value,
+    seen: &mut Seen,
+    events: &mut Vec<Event>,
+) -> Result<(), Unreadable> {
+    let text = |key: &str| value.get(key).and_then(Value::as_str);
+    let delta = || text("delta").filter(|text| !text.is_empty()).map(str::to_owned);
+    let key = value.get("output_index").and_then(Value::as_u64);
+    let Some(kind) = text("type") else { return Err(shape(value, "it has no type")) };
+    match kind {
+        "response.created" => begin(value.get("response").unwrap_or(&Value::Null), seen, events),
+        "response.output_text.delta" => events.extend(delta().map(Event::Text)),
+        "response.refusal.delta" => events.extend(delta().map(Event::Refusal)),
+        "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
+            events.extend(delta().map(Event::Reasoning));
         }
-        Ok(())
+        "response.output_item.added" => {
+            let item = value.get("item").unwrap_or(&Value::Null);
+            if item.get("type").and_then(Value::as_str) == Some("function_call") {
+                call(item, key, seen, events)?;
+            }
+        }
+        "response.function_call_arguments.delta" => {
+            let arguments = text("delta").unwrap_or_default();
+            seen.calls.take(Piece { key, arguments, ..Piece::default() }, events)?;
+        }
+        "response.completed" | "response.incomplete" | "response.failed" => {
+            end(value.get("response").unwrap_or(&Value::Null), seen, events)?;
+        }
+        "error" => seen.fail(value.get("error").unwrap_or(value), events),
+        _ => {}
     }
+    Ok(())
 }
 
 pub(in crate::dialect) fn whole(
