@@ -15,6 +15,8 @@ use crate::notice::Notices;
 use crate::openai::OpenAi;
 use crate::provider::{ChatReply, ChatRequest, Chunk, OnChunk, Provider};
 use crate::secret::Secrets;
+use crate::site::Speaks;
+use crate::spoken::Spoken;
 use crate::stats::{CallRecord, CallStats};
 use hale_core::failure::Failure;
 use hale_core::time::{Millis, Timestamp};
@@ -96,7 +98,7 @@ impl Default for Timeouts {
     }
 }
 
-/// A provider in the OpenAI chat dialect, as the operator configured it.
+/// A provider, as the operator configured it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderConfig {
     /// The prefix of its models.
@@ -104,6 +106,7 @@ pub struct ProviderConfig {
     /// Up to and with the version: `https://api.openai.com/v1`.
     pub base_url: String,
     pub key: KeySource,
+    pub speaks: Speaks,
     pub timeouts: Timeouts,
 }
 
@@ -158,7 +161,11 @@ impl Gateway {
     /// [`Error::BadAddress`] for the first base URL that cannot be used; then nothing is replaced.
     pub fn configure(&self, configs: Vec<ProviderConfig>) -> Result<(), Error> {
         let build = |config: ProviderConfig| -> Result<Arc<dyn Provider>, Error> {
-            Ok(Arc::new(OpenAi::new(&config, Arc::clone(&self.secrets), self.egress.clone())?))
+            let (secrets, egress) = (Arc::clone(&self.secrets), self.egress.clone());
+            Ok(match config.speaks {
+                Speaks::OpenAi => Arc::new(OpenAi::new(&config, secrets, egress)?),
+                Speaks::Anthropic(_) | Speaks::Ollama => Arc::new(Spoken::new(&config, secrets, egress)?),
+            })
         };
         let providers = configs.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
         self.replace(providers);

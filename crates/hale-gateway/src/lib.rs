@@ -19,6 +19,7 @@ pub mod provider;
 pub mod relay;
 pub mod secret;
 pub mod site;
+pub mod spoken;
 pub mod sse;
 pub mod stats;
 

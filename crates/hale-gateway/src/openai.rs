@@ -134,7 +134,7 @@ impl Provider for OpenAi {
     }
 }
 
-fn headers(request: &ChatRequest) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+pub(crate) fn headers(request: &ChatRequest) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let pairs = [
         ("x-correlation-id", Some(&request.correlation_id)),
         ("traceparent", request.traceparent.as_ref()),
@@ -148,7 +148,7 @@ fn headers(request: &ChatRequest) -> impl Iterator<Item = (HeaderName, HeaderVal
 }
 
 /// Four bytes a token: what every provider's own rule of thumb says for English.
-fn estimate(request: &ChatRequest, answer: &str) -> Usage {
+pub(crate) fn estimate(request: &ChatRequest, answer: &str) -> Usage {
     let bytes = |message: &Message| match message {
         Message::System { content } | Message::User { content } | Message::Tool { content, .. } => {
             content.len()

@@ -88,9 +88,10 @@ pub struct ChatRequest {
 }
 
 /// Why the model stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finish {
+    #[default]
     Stop,
     ToolCalls,
     /// The limit of tokens was reached: the text is not whole.

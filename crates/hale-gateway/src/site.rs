@@ -6,6 +6,7 @@
 //! Read next: [`crate::openai`].
 
 use crate::call::{KeySource, ProviderConfig, Timeouts};
+use crate::dialect::{Dialect, Version};
 use crate::egress::{self, Egress};
 use crate::error::{Error, Source};
 use crate::openai::assembly::Flaw;
@@ -19,12 +20,60 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
+/// How a provider is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speaks {
+    #[default]
+    OpenAi,
+    Anthropic(Version),
+    Ollama,
+}
+
+impl Speaks {
+    /// The words of the configuration.
+    const NAMES: [(&'static str, Self); 4] = [
+        ("openai", Self::OpenAi),
+        ("anthropic", Self::Anthropic(Version::V2023_06_01)),
+        ("anthropic-2026-10-21", Self::Anthropic(Version::V2026_10_21)),
+        ("ollama", Self::Ollama),
+    ];
+
+    pub fn of(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, speaks)| *speaks)
+    }
+
+    /// The dialect of its chats.
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Self::OpenAi => Dialect::OpenAiChat,
+            Self::Anthropic(_) => Dialect::Anthropic,
+            Self::Ollama => Dialect::OllamaChat,
+        }
+    }
+
+    pub fn version(self) -> Option<Version> {
+        match self {
+            Self::Anthropic(version) => Some(version),
+            Self::OpenAi | Self::Ollama => None,
+        }
+    }
+
+    /// Where its models are listed, below the base.
+    pub(crate) fn models_path(self) -> &'static str {
+        match self {
+            Self::OpenAi | Self::Anthropic(_) => "models",
+            Self::Ollama => "tags",
+        }
+    }
+}
+
 /// A provider's address, key and patience.
 pub struct Site {
     pub(crate) name: String,
     base: Url,
     key: KeySource,
     pub(crate) timeouts: Timeouts,
+    pub(crate) speaks: Speaks,
     secrets: Arc<Secrets>,
     egress: Egress,
 }
@@ -113,6 +162,7 @@ impl Site {
             name: config.name.clone(),
             key: config.key.clone(),
             timeouts: config.timeouts,
+            speaks: config.speaks,
             base,
             secrets,
             egress,
@@ -163,8 +213,19 @@ impl Site {
     /// # Errors
     /// What kept an answer from beginning.
     pub(crate) async fn send(&self, request: RequestBuilder, call: &Call<'_>) -> Result<Response, Error> {
-        let request = match call.key.as_ref().and_then(bearer) {
-            Some(value) => request.header(AUTHORIZATION, value),
+        let request = match (call.key.as_ref(), self.speaks.version()) {
+            (Some(key), Some(Version::V2023_06_01)) => match sensitive(key.reveal()) {
+                Some(value) => request.header("x-api-key", value),
+                None => request,
+            },
+            (Some(key), _) => match sensitive(&format!("Bearer {}", key.reveal())) {
+                Some(value) => request.header(AUTHORIZATION, value),
+                None => request,
+            },
+            (None, _) => request,
+        };
+        let request = match self.speaks.version() {
+            Some(version) => request.header("anthropic-version", version.header()),
             None => request,
         };
         request.send().await.map_err(|error| {
@@ -196,8 +257,8 @@ impl Site {
 }
 
 /// Marked as sensitive, so that no layer below prints it.
-fn bearer(key: &Secret) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.reveal())).ok()?;
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
 }

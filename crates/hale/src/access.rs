@@ -6,6 +6,7 @@
 //! Leaves to others: roles and approvals, which come later; reading the request (`http/guard.rs`).
 //! Read next: [`crate::keys`].
 
+use crate::http::dialects::OLLAMA;
 use crate::keys::{self, ServerKey};
 use hale_core::code::Code;
 use hale_core::failure::Failure;
@@ -236,7 +237,8 @@ impl Access {
 
 /// Whether this is the model door.
 fn is_for_models(asked: Asked<'_>) -> bool {
-    asked.uri.path().starts_with("/v1/")
+    let path = asked.uri.path();
+    path.starts_with("/v1/") || OLLAMA.contains(&path)
 }
 
 /// What the rules look at.

@@ -29,7 +29,8 @@ mod packs;
 mod doctor;
 mod notices;
 mod models;
-mod dialects;
+pub mod dialects;
+mod ollama;
 mod operations;
 mod queues;
 mod schedules;
@@ -84,6 +85,8 @@ pub struct About {
     pub default_model: String,
     /// Base URLs of providers by name, for worker processes.
     pub providers: HashMap<String, String>,
+    /// The dialects of providers by name, but for OpenAI's.
+    pub dialects: HashMap<String, String>,
 }
 
 /// How far the server is.

@@ -8,7 +8,7 @@
 use crate::access::{Access, Policy, RequireKey};
 use crate::config::Config;
 use crate::config::check::as_alias;
-use crate::config::value::{ChaosAllow, ModelRetry};
+use crate::config::value::{ChaosAllow, Dialect, ModelRetry, Setting};
 use crate::exit::{Error, Exit};
 use crate::http::{About, App, Life, Stage, guard, listen, status};
 use crate::keys::{self, ServerKey};
@@ -26,6 +26,7 @@ use hale_engine::worker::jobs::JobsConfig;
 use hale_engine::{Clock, Engine, Parts};
 use hale_gateway::Gateway;
 use hale_gateway::call::{KeySource, ProviderConfig, Timeouts};
+use hale_gateway::site::Speaks;
 use hale_lab::chaos::{Lab, Remote, SimAt};
 use hale_lab::sim;
 use hale_sandbox::Launcher;
@@ -232,6 +233,7 @@ impl Built {
                 data: config.data.clone(),
                 default_model: config.settings.model_default.clone(),
                 providers: urls,
+                dialects: dialects(config),
             },
             life: Life::default(),
             shutdown: CancellationToken::new(),
@@ -258,6 +260,13 @@ async fn simulated(config: &Config) -> Result<Option<sim::Server>, Error> {
     server.map(Some).map_err(|error| Error::new(Exit::Failed, "start the simulated models").caused_by(&error))
 }
 
+/// How providers are spoken to, but for OpenAI's dialect.
+fn dialects(config: &Config) -> HashMap<String, String> {
+    let all = config.settings.providers.iter();
+    let others = all.filter(|(_, provider)| provider.dialect != Dialect::OpenAi);
+    others.map(|(name, provider)| (name.clone(), provider.dialect.show())).collect()
+}
+
 fn providers(config: &Config, sim: Option<&sim::Server>) -> Vec<ProviderConfig> {
     let timeouts = Timeouts { first_chunk: config.settings.model_timeout.duration(), ..Timeouts::default() };
     let mut all: Vec<ProviderConfig> = config
@@ -272,6 +281,7 @@ fn providers(config: &Config, sim: Option<&sim::Server>) -> Vec<ProviderConfig> 
             } else {
                 KeySource::Optional(name.clone())
             },
+            speaks: Speaks::of(&provider.dialect.show()).unwrap_or_default(),
             timeouts,
         })
         .collect();
@@ -279,6 +289,7 @@ fn providers(config: &Config, sim: Option<&sim::Server>) -> Vec<ProviderConfig> 
         name: "sim".to_owned(),
         base_url: sim.base_url(),
         key: KeySource::NotNeeded,
+        speaks: Speaks::OpenAi,
         timeouts,
     }));
     all

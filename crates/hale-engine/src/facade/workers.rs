@@ -85,6 +85,9 @@ pub struct Welcome {
     pub renew: Millis,
     /// Base URLs of providers by name; keys are the worker's own.
     pub providers: HashMap<String, String>,
+    /// The dialects of providers by name, but for OpenAI's.
+    #[serde(default)]
+    pub dialects: HashMap<String, String>,
     /// Proves in every later request that it is this worker; its id stands in lists.
     pub token: String,
 }
@@ -121,14 +124,20 @@ impl Engine {
     pub async fn worker_join(
         &self,
         hello: Hello,
-        providers: HashMap<String, String>,
+        (providers, dialects): (HashMap<String, String>, HashMap<String, String>),
     ) -> Result<Welcome, Failure> {
         let id = hello.id;
         let hello = Hello { seat: hello.seat.filter(|seat| self.sits(id, *seat)), ..hello };
         let (orders, received) = mpsc::unbounded_channel();
         self.ask(|reply| Input::Join { hello, orders, reply }).await?;
         self.0.mailboxes.put(id, received);
-        Ok(Welcome { id, renew: limits::LEASE_RENEW, providers, token: self.0.tokens.of_worker(id) })
+        Ok(Welcome {
+            id,
+            renew: limits::LEASE_RENEW,
+            providers,
+            dialects,
+            token: self.0.tokens.of_worker(id),
+        })
     }
 
     /// Whether a worker of this id is known, so that joining as it needs its token.

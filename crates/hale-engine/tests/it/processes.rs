@@ -178,7 +178,7 @@ async fn a_process_that_joins_before_its_start_has_come_back_has_its_seat() {
     let id = until("it is being started", || seats(&world).first().and_then(SeatLook::worker)).await;
     assert!(matches!(seats(&world)[0].stands, Stands::Starting { .. }), "the fault did not take effect");
     let hello = hale_engine::input::Hello { seat: Some(1), ..hello(id) };
-    world.engine.worker_join(hello, std::collections::HashMap::new()).await.unwrap();
+    world.engine.worker_join(hello, Default::default()).await.unwrap();
     let seated: Vec<_> = world.engine.workers().await.unwrap().iter().map(|worker| worker.seat).collect();
     assert_eq!(seated, [Some(1)]);
     let other = tokio::task::spawn_blocking(move || std::fs::File::open(&log).map(|file| (file, log)));

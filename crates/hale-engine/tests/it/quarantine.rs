@@ -18,7 +18,7 @@ async fn join(world: &World, n: u128) -> WorkerId {
     let id = WorkerId(n);
     let (kind, host, queues) = (WorkerKind::Process, "h".to_owned(), Vec::new());
     let hello = Hello { id, kind, host, pid: 1, slots: 1, queues, seat: None };
-    world.engine.worker_join(hello, HashMap::new()).await.unwrap();
+    world.engine.worker_join(hello, (HashMap::new(), HashMap::new())).await.unwrap();
     id
 }
 

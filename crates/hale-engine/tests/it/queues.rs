@@ -277,7 +277,7 @@ async fn a_worker_takes_from_its_queues_only_and_a_queue_without_one_is_seen() {
         queues: vec!["gpu".into()],
         seat: None,
     };
-    world.engine.worker_join(hello, HashMap::new()).await.unwrap();
+    world.engine.worker_join(hello, (HashMap::new(), HashMap::new())).await.unwrap();
     let (plain, heavy) = (world.submit("plain").await, world.submit("heavy").await);
     let taken = world.until(heavy.id, |run| run.lease().is_some()).await;
     assert_eq!((taken.lease().unwrap().worker, &*taken.queue), (id, "gpu"));

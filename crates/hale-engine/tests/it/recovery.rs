@@ -27,7 +27,7 @@ pub async fn join(world: &World, n: u128) -> WorkerId {
         queues: vec![],
         seat: None,
     };
-    world.engine.worker_join(hello, HashMap::new()).await.unwrap();
+    world.engine.worker_join(hello, (HashMap::new(), HashMap::new())).await.unwrap();
     id
 }
 

@@ -195,6 +195,28 @@ impl Image {
 }
 
 impl Ask {
+    /// Tokens at four bytes each: what the providers' own rule of thumb says for English.
+    pub fn estimated_tokens(&self) -> u64 {
+        fn bytes(part: &Part) -> usize {
+            match part {
+                Part::Text(text) | Part::Reasoning { text, .. } | Part::Redacted(text) => text.len(),
+                Part::ToolUse { name, arguments, .. } => name.len() + arguments.to_string().len(),
+                Part::ToolResult { parts, .. } => parts.iter().map(bytes).sum(),
+                // About what a page of a picture costs where it is billed by size.
+                Part::Image(_) => 4 * 1600,
+                Part::Native(native) => native.value.to_string().len(),
+            }
+        }
+        let said: usize = self.turns.iter().flat_map(|turn| &turn.parts).map(bytes).sum();
+        let system: usize = self.system.iter().map(String::len).sum();
+        let tools = self.tools.iter().map(|tool| {
+            tool.name.len()
+                + tool.description.as_ref().map_or(0, String::len)
+                + tool.parameters.to_string().len()
+        });
+        ((said + system + tools.sum::<usize>()) as u64).div_ceil(4).max(1)
+    }
+
     /// Adds to the last turn if that role spoke last, else begins a turn.
     pub(super) fn push(&mut self, role: Role, parts: Vec<Part>) {
         push_turn(&mut self.turns, role, parts);

@@ -32,6 +32,9 @@ pub(crate) enum Flaw {
     Reported(Value),
     #[error("the answer ends without a reason to stop")]
     Unfinished,
+    /// What a translation made of it.
+    #[error("{0}")]
+    Unreadable(String),
 }
 
 impl Flaw {

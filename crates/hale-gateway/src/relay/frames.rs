@@ -16,9 +16,10 @@ use serde_json::Value;
 /// One event; whole tool calls may come in one.
 const EVENT_BYTES_MAX: usize = 1024 * 1024;
 
-/// Events of the OpenAI dialects that come and go as they are.
+/// Events that come and go as they are.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
+    rules: Rules,
     held: BytesMut,
     /// Bytes of `held` in which no event ends.
     scanned: usize,
@@ -31,6 +32,35 @@ pub(crate) struct Frames {
     pub is_done: bool,
     /// Something that is not a comment was let out.
     pub began: bool,
+}
+
+/// Whose events they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Rules {
+    #[default]
+    OpenAi,
+    Anthropic,
+}
+
+/// What the rules need of an event of the Anthropic dialect.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(default)]
+    r#type: String,
+    #[serde(default)]
+    message: Option<Box<Named>>,
+    #[serde(default)]
+    delta: Option<Delta>,
+    #[serde(default)]
+    usage: Option<Tokens>,
+    #[serde(default)]
+    error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    #[serde(default)]
+    stop_reason: Option<String>,
 }
 
 /// What the rules need of an event.
@@ -53,13 +83,23 @@ struct Choice {
 /// The usage of a chat answer or of an embedding.
 #[derive(Clone, Copy, Deserialize)]
 pub(crate) struct Tokens {
-    #[serde(default)]
+    #[serde(default, alias = "input_tokens")]
     prompt_tokens: Option<u64>,
-    #[serde(default)]
+    #[serde(default, alias = "output_tokens")]
     completion_tokens: Option<u64>,
 }
 
 impl Tokens {
+    /// Told in two places: what this one does not say stays as it was.
+    fn after(self, before: Option<Usage>) -> Usage {
+        let before = before.unwrap_or_default();
+        Usage {
+            input_tokens: self.prompt_tokens.unwrap_or(before.input_tokens),
+            output_tokens: self.completion_tokens.unwrap_or(before.output_tokens),
+            counted: Counted::Provider,
+        }
+    }
+
     pub(crate) fn usage(self) -> Usage {
         Usage {
             input_tokens: self.prompt_tokens.unwrap_or(0),
@@ -70,8 +110,8 @@ impl Tokens {
 }
 
 impl Frames {
-    pub(crate) fn new(tells_usage: bool) -> Self {
-        Self { tells_usage, ..Self::default() }
+    pub(crate) fn new(rules: Rules, tells_usage: bool) -> Self {
+        Self { rules, tells_usage, ..Self::default() }
     }
 
     /// Takes the next bytes and answers what may be let out, and what is wrong with the event after it: one that is
@@ -111,12 +151,51 @@ impl Frames {
                 out = last.freeze();
             }
         }
-        if self.is_done || self.is_whole { Ok(out) } else { Err(Flaw::Unfinished) }
+        if self.is_done {
+            return Ok(out);
+        }
+        if !self.is_whole {
+            return Err(Flaw::Unfinished);
+        }
+        // An end that the server left away is said for it.
+        let end = match self.rules {
+            Rules::OpenAi => &b"data: [DONE]\n\n"[..],
+            Rules::Anthropic => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+        };
+        Ok([out.as_ref(), end].concat().into())
     }
 
     /// Whether this event is let out.
     fn keeps(&mut self, event: &[u8]) -> Result<bool, Flaw> {
         let Some(data) = data(event) else { return Ok(true) };
+        match self.rules {
+            Rules::OpenAi => self.keeps_of_openai(data),
+            Rules::Anthropic => self.keeps_of_anthropic(data).map(|()| true),
+        }
+    }
+
+    fn keeps_of_anthropic(&mut self, data: &[u8]) -> Result<(), Flaw> {
+        let says = |word: &[u8]| memchr::memmem::find(data, word).is_some();
+        if says(b"\"type\":\"content_block_delta\"") && data.first() == Some(&b'{') {
+            self.began = true;
+            return Ok(());
+        }
+        let event: Named = serde_json::from_slice(data)
+            .map_err(|source| Flaw::Json { part: refusal::excerpt(data), source })?;
+        match event.r#type.as_str() {
+            "error" => return Err(Flaw::Reported(event.error.unwrap_or_default())),
+            "message_stop" => self.is_done = true,
+            "message_start" | "ping" => {}
+            _ => self.began = true,
+        }
+        self.is_whole |= event.delta.is_some_and(|delta| delta.stop_reason.is_some());
+        if let Some(tokens) = event.usage.or(event.message.and_then(|message| message.usage)) {
+            self.usage = Some(tokens.after(self.usage));
+        }
+        Ok(())
+    }
+
+    fn keeps_of_openai(&mut self, data: &[u8]) -> Result<bool, Flaw> {
         if data == b"[DONE]" {
             self.is_done = true;
             return Ok(true);

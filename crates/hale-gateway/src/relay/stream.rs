@@ -2,15 +2,17 @@
 //!
 //! Guarantees: no wait for a byte is longer than the provider's patience or the call's deadline; bytes are bounded;
 //! an answer that is whole stays whole even if the connection breaks after it.
-//! Leaves to others: what an event is ([`super::frames`]).
+//! Leaves to others: what an event is ([`super::flow`]).
 //! Read next: [`super::settle`].
 
 use super::Incoming;
-use super::frames::Frames;
+use super::flow::Flow;
 use super::settle::Settle;
 use crate::call::Timeouts;
-use crate::dialect::{Dialect, Trouble};
+use crate::dialect::Dialect;
+use crate::dialect::trouble::Trouble;
 use crate::error::Error;
+use crate::provider::Usage;
 use crate::secret::Secret;
 use crate::site::Call;
 use bytes::Bytes;
@@ -27,7 +29,7 @@ const END_WAIT: Duration = Duration::from_secs(2);
 /// The rest of an answer.
 pub struct Stream {
     response: Response,
-    frames: Frames,
+    flow: Flow,
     /// Let out before anything else.
     first: Bytes,
     timeouts: Timeouts,
@@ -47,7 +49,7 @@ pub struct Stream {
 impl Stream {
     pub(super) fn new(
         response: Response,
-        frames: Frames,
+        flow: Flow,
         (incoming, full): (&Incoming, &str),
         timeouts: Timeouts,
         call: Call<'_>,
@@ -55,7 +57,7 @@ impl Stream {
         let model = full.split_once('/').map_or(full, |(_, model)| model);
         Self {
             response,
-            frames,
+            flow,
             first: Bytes::new(),
             timeouts,
             deadline: incoming.deadline,
@@ -77,7 +79,7 @@ impl Stream {
     /// # Errors
     /// What went wrong before that.
     pub(super) async fn begin(&mut self, first: Instant) -> Result<(), Error> {
-        while !self.frames.began {
+        while !self.flow.began() {
             let Some(bytes) = self.bytes(first).await? else {
                 self.first = self.end()?;
                 break;
@@ -86,11 +88,30 @@ impl Stream {
             self.first = [self.first.as_ref(), out.as_ref()].concat().into();
             match flaw {
                 // Nothing has been let out yet.
-                Some(error) if !self.frames.began || self.first.is_empty() => return Err(error),
+                Some(error) if !self.flow.began() || self.first.is_empty() => return Err(error),
                 flaw => self.flaw = flaw,
             }
         }
         Ok(())
+    }
+
+    /// Reads all of it, for a client that wants the answer whole.
+    ///
+    /// # Errors
+    /// What went wrong; nothing has been let out.
+    pub(super) async fn whole(mut self) -> Result<(Bytes, Option<Usage>), Error> {
+        if let Some(error) = self.flaw.take() {
+            return Err(error);
+        }
+        while !self.is_over {
+            self.piece().await?;
+            if let Some(error) = self.flaw.take() {
+                return Err(error);
+            }
+        }
+        let Flow::Other(translated) = &self.flow else { return Err(self.call().cut(None)) };
+        let told = translated.told().map_err(|flaw| self.call().flaw(flaw))?;
+        Ok((told, self.flow.usage()))
     }
 
     /// The next bytes for the client, whole events only; none at the end.
@@ -113,7 +134,7 @@ impl Stream {
         }
         if let Some(settle) = &mut self.settle {
             if let Some(record) = &mut settle.call {
-                record.usage = self.frames.usage;
+                record.usage = self.flow.usage();
             }
             settle.answered();
         }
@@ -121,12 +142,12 @@ impl Stream {
     }
 
     async fn piece(&mut self) -> Result<Bytes, Error> {
-        let limit = if self.frames.is_whole { END_WAIT } else { self.timeouts.stall };
+        let limit = if self.flow.is_whole() { END_WAIT } else { self.timeouts.stall };
         match self.bytes(self.deadline.min(Instant::now() + limit)).await {
             Ok(Some(bytes)) => {
                 let (out, flaw) = self.take(&bytes);
-                self.is_over |= self.frames.is_done;
                 match flaw {
+                    None if self.flow.is_done() => Ok([out, self.end()?].concat().into()),
                     // What stood before it is good.
                     Some(error) if out.is_empty() => Err(error),
                     flaw => {
@@ -136,23 +157,19 @@ impl Stream {
                 }
             }
             Ok(None) => self.end(),
-            Err(_) if self.frames.is_whole => self.end(),
+            Err(_) if self.flow.is_whole() => self.end(),
             Err(error) => Err(error),
         }
     }
 
-    /// The stream has no more bytes: an end that was not said is said for it.
+    /// The stream has no more bytes.
     fn end(&mut self) -> Result<Bytes, Error> {
         self.is_over = true;
-        let rest = self.frames.finish().map_err(|flaw| self.call().flaw(flaw))?;
-        if self.frames.is_done {
-            return Ok(rest);
-        }
-        Ok([rest.as_ref(), b"data: [DONE]\n\n"].concat().into())
+        self.flow.finish().map_err(|flaw| self.call().flaw(flaw))
     }
 
     fn take(&mut self, bytes: &Bytes) -> (Bytes, Option<Error>) {
-        let (out, flaw) = self.frames.push(bytes);
+        let (out, flaw) = self.flow.push(bytes);
         (out, flaw.map(|flaw| self.call().flaw(flaw)))
     }
 
@@ -167,7 +184,7 @@ impl Stream {
                 Ok(bytes)
             }
             Ok(Err(error)) => Err(self.call().cut(Some(Box::new(error.without_url())))),
-            Err(_) if !self.frames.began || Instant::now() >= self.deadline => Err(self.call().timeout()),
+            Err(_) if !self.flow.began() || Instant::now() >= self.deadline => Err(self.call().timeout()),
             Err(_) => Err(self.call().stalled(self.timeouts.stall)),
         }
     }
@@ -188,10 +205,10 @@ impl Stream {
             correlation_id: &self.correlation_id,
             field: None,
         };
-        let event = self.dialect.error_event(&trouble);
+        let event = self.flow.fail(self.dialect, &trouble);
         if let Some(mut settle) = self.settle.take() {
             settle.failed(failure);
         }
-        event.into()
+        event
     }
 }

@@ -4,7 +4,7 @@ use crate::script::{Act, HELLO, STOP, Server, USAGE, answer, config, events, gat
 use hale_core::retry::{Policy, RetryClass};
 use hale_core::time::Millis;
 use hale_gateway::calls::{Call, Outcome};
-use hale_gateway::dialect::Dialect;
+use hale_gateway::dialect::{Dialect, Version};
 use hale_gateway::relay::{Answer, Endpoint, Incoming, Look, Refused};
 use hale_gateway::{Gateway, ProviderConfig, Route};
 use std::sync::Arc;
@@ -29,6 +29,7 @@ pub fn incoming(streamed: bool, fallback: &[&str]) -> Incoming {
     );
     Incoming {
         dialect: Dialect::OpenAiChat,
+        version: Version::default(),
         endpoint: Endpoint::Chat,
         look: Look::at(body.as_bytes()).unwrap(),
         body: body.into(),

@@ -124,6 +124,7 @@ pub fn config(name: &str, base_url: &str) -> ProviderConfig {
         name: name.to_owned(),
         base_url: base_url.to_owned(),
         key: KeySource::NotNeeded,
+        speaks: hale_gateway::site::Speaks::OpenAi,
         timeouts: Timeouts { first_chunk: Duration::from_secs(20), stall: Duration::from_secs(20) },
     }
 }

@@ -55,6 +55,7 @@ impl World {
             name: "sim".to_owned(),
             base_url: sim.base_url(),
             key: KeySource::NotNeeded,
+            speaks: hale_gateway::site::Speaks::OpenAi,
             timeouts: Timeouts::default(),
         };
         gateway.configure(vec![provider]).unwrap();

@@ -25,7 +25,13 @@ fn gateway(server: &Server, timeouts: Timeouts) -> Gateway {
     );
     let gateway = Gateway::new(keyed, Arc::new(|| Timestamp(0)));
     let key = KeySource::Optional("sim".to_owned());
-    let config = ProviderConfig { name: "sim".to_owned(), base_url: server.base_url(), key, timeouts };
+    let config = ProviderConfig {
+        name: "sim".to_owned(),
+        base_url: server.base_url(),
+        key,
+        speaks: hale_gateway::site::Speaks::OpenAi,
+        timeouts,
+    };
     gateway.configure(vec![config]).unwrap();
     gateway
 }

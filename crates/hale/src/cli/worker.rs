@@ -24,6 +24,7 @@ use hale_engine::worker::jobs::{Jobs, Owner};
 use hale_engine::{Clock, tasks};
 use hale_gateway::Gateway;
 use hale_gateway::call::{ProviderConfig, Timeouts};
+use hale_gateway::site::Speaks;
 use link::Server;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -181,6 +182,7 @@ fn gateway(config: &Config, welcome: &Welcome, clock: Clock) -> Result<Gateway, 
         name: name.clone(),
         base_url: url.clone(),
         key: crate::serve::key_source(name, url),
+        speaks: welcome.dialects.get(name).and_then(|name| Speaks::of(name)).unwrap_or_default(),
         timeouts,
     };
     let providers = welcome.providers.iter().map(provider).collect();

@@ -253,6 +253,6 @@ words!(
 );
 words!(
     /// How a provider is spoken to.
-    Dialect, "openai",
-    OpenAi = "openai",
+    Dialect, "openai, anthropic, anthropic-2026-10-21 or ollama",
+    OpenAi = "openai", Anthropic = "anthropic", Anthropic2026 = "anthropic-2026-10-21", Ollama = "ollama",
 );

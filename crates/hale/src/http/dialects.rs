@@ -8,6 +8,10 @@ use hale_gateway::dialect::Dialect;
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
 
+/// The paths of Ollama that we answer.
+pub const OLLAMA: [&str; 6] =
+    ["/api/chat", "/api/generate", "/api/tags", "/api/ps", "/api/version", "/api/show"];
+
 /// The dialect of a path, if it is one of the model door.
 pub fn of(path: &str, headers: &HeaderMap) -> Option<Dialect> {
     let below =
@@ -21,6 +25,9 @@ pub fn of(path: &str, headers: &HeaderMap) -> Option<Dialect> {
     }
     if below("/v1/responses") {
         return Some(Dialect::OpenAiResponses);
+    }
+    if OLLAMA.contains(&path) {
+        return Some(Dialect::OllamaChat);
     }
     below("/v1").then_some(Dialect::OpenAiChat)
 }

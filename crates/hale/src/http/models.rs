@@ -13,11 +13,12 @@ use super::guard::By;
 use super::limits::{MODEL_BODY_BYTES, MODEL_CALL_MAX};
 use super::problem::Refusal;
 use crate::wire::Page;
-use crate::wire::models::{AttemptView, CallView, Model, ModelList, ProviderView};
+use crate::wire::models::anthropic;
+use crate::wire::models::{AttemptView, CallView, Model, ModelList, ProviderView, TokenCount};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use hale_core::code::Code;
@@ -26,8 +27,9 @@ use hale_core::time::Millis;
 use hale_engine::Caller;
 use hale_gateway::Tried;
 use hale_gateway::calls::{CALLS_KEPT, Call, Outcome};
-use hale_gateway::dialect::Dialect;
-use hale_gateway::relay::shallow::BadBody;
+use hale_gateway::dialect::ask::BadAsk;
+use hale_gateway::dialect::{Dialect, Version};
+use hale_gateway::relay::shallow::{BadBody, Shallow};
 use hale_gateway::relay::stream::Stream;
 use hale_gateway::relay::{Answer, Endpoint, Head, Incoming, Look, Refused};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -48,39 +50,76 @@ const MODEL: HeaderName = HeaderName::from_static("x-hale-model");
 /// Attempts of other models, or of this one, before the answer.
 const RETRIES: HeaderName = HeaderName::from_static("x-hale-attempts-failed");
 
-/// `POST /v1/chat/completions`.
-pub async fn chat(
-    state: State<Arc<App>>,
-    ids: Extension<Ids>,
-    by: By,
-    headers: HeaderMap,
-    body: Raw<MODEL_BODY_BYTES>,
-) -> Result<Response, Refusal> {
-    relay(state, (ids, by), (Endpoint::Chat, Dialect::OpenAiChat), (&headers, body)).await
+/// What a handler of the door takes.
+type Asking = (State<Arc<App>>, Extension<Ids>, By, HeaderMap, Raw<MODEL_BODY_BYTES>);
+
+macro_rules! doors {
+    ($($(#[$doc:meta])* $name:ident: $endpoint:ident in $dialect:ident;)*) => {
+        $($(#[$doc])*
+        pub async fn $name(
+            state: State<Arc<App>>,
+            ids: Extension<Ids>,
+            by: By,
+            headers: HeaderMap,
+            body: Raw<MODEL_BODY_BYTES>,
+        ) -> Result<Response, Refusal> {
+            relay((state, ids, by, headers, body), (Endpoint::$endpoint, Dialect::$dialect)).await
+        })*
+    };
+}
+doors! {
+    /// `POST /v1/chat/completions`.
+    chat: Chat in OpenAiChat;
+    /// `POST /v1/embeddings`.
+    embeddings: Embeddings in OpenAiChat;
+    /// `POST /v1/responses`.
+    responses: Chat in OpenAiResponses;
+    /// `POST /v1/messages`.
+    messages: Chat in Anthropic;
+    /// `POST /api/chat`.
+    ollama_chat: Chat in OllamaChat;
+    /// `POST /api/generate`.
+    ollama_generate: Chat in OllamaGenerate;
 }
 
-/// `POST /v1/embeddings`.
-pub async fn embeddings(
-    state: State<Arc<App>>,
-    ids: Extension<Ids>,
-    by: By,
+/// `POST /v1/messages/count_tokens`: our own count, at four bytes a token.
+pub async fn count_tokens(
     headers: HeaderMap,
-    body: Raw<MODEL_BODY_BYTES>,
-) -> Result<Response, Refusal> {
-    relay(state, (ids, by), (Endpoint::Embeddings, Dialect::OpenAiChat), (&headers, body)).await
+    Raw(body): Raw<MODEL_BODY_BYTES>,
+) -> Result<Json<TokenCount>, Refusal> {
+    let version = version(&headers)?;
+    // The count takes no bound of an answer, which the dialect otherwise wants.
+    let shallow = Shallow::read(&body).map_err(bad_body)?;
+    let bounded = shallow.with(&[("max_tokens", "1")]);
+    let ask = Dialect::Anthropic.read(&bounded, version).map_err(bad_ask)?;
+    Ok(Json(TokenCount { input_tokens: ask.estimated_tokens() }))
 }
 
-/// `GET /v1/models`.
-pub async fn list(State(app): State<Arc<App>>) -> Json<ModelList> {
+/// `GET /v1/models`, in the form that the caller's library knows.
+pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let models = app.engine.models().await;
+    if headers.contains_key("anthropic-version") {
+        return Json(anthropic::list(&models)).into_response();
+    }
     Json(ModelList { object: "list".to_owned(), data: models.into_iter().map(model).collect() })
+        .into_response()
 }
 
 /// `GET /v1/models/{id}`; the id may hold a slash.
-pub async fn show(State(app): State<Arc<App>>, Segment(id): Segment) -> Result<Json<Model>, Refusal> {
+pub async fn show(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Segment(id): Segment,
+) -> Result<Response, Refusal> {
     let models = app.engine.models().await;
     if models.contains(&id) {
-        return Ok(Json(model(id)));
+        let is_anthropic = headers.contains_key("anthropic-version");
+        let shown = if is_anthropic {
+            Json(anthropic::model(&id)).into_response()
+        } else {
+            Json(model(id)).into_response()
+        };
+        return Ok(shown);
     }
     let failure = Failure::new(Code::E010, "llm.model_not_found", "gateway", format!("find model {id}"));
     Err(app.engine.model_not_found(&id, failure).await.into())
@@ -179,31 +218,52 @@ fn model(id: String) -> Model {
 }
 
 async fn relay(
-    State(app): State<Arc<App>>,
-    (Extension(ids), By(caller)): (Extension<Ids>, By),
+    (State(app), Extension(ids), By(caller), headers, Raw(body)): Asking,
     (endpoint, dialect): (Endpoint, Dialect),
-    (headers, Raw(body)): (&HeaderMap, Raw<MODEL_BODY_BYTES>),
 ) -> Result<Response, Refusal> {
-    let look = Look::at(&body).map_err(bad_body)?;
+    let version = if dialect == Dialect::Anthropic { version(&headers)? } else { Version::default() };
+    let look = look(dialect, version, &body)?;
     let asked = look.model.clone();
     let Caller { correlation, traceparent, tenant, .. } = caller;
     let incoming = Incoming {
         dialect,
+        version,
         endpoint,
         route: app.engine.model_route(&look.model).map_err(not_found)?,
         body,
         look,
         retry: app.engine.model_retry(),
-        deadline: Instant::now() + patience(headers),
+        deadline: Instant::now() + patience(&headers),
         correlation_id: correlation,
         traceparent,
         tenant,
     };
     match app.engine.gateway().relay(&incoming).await {
         Ok(Answer::Whole { body, head }) => Ok(with_head(Body::from(body), "application/json", head)),
-        Ok(Answer::Stream { stream, head }) => Ok(streamed(stream, head)),
+        Ok(Answer::Stream { stream, head }) => Ok(streamed(stream, dialect, head)),
         Err(refused) => Err(refusal(&app, *refused, &asked, &ids).await?),
     }
+}
+
+/// The version that the header names; without one the first.
+fn version(headers: &HeaderMap) -> Result<Version, Refusal> {
+    let Some(given) = headers.get("anthropic-version") else { return Ok(Version::default()) };
+    given.to_str().ok().and_then(Version::of).ok_or_else(|| {
+        let message = format!("read anthropic-version {given:?}: send 2023-06-01 or 2026-10-21");
+        Refusal::new(Code::E002, "request.invalid", message)
+            .status(StatusCode::BAD_REQUEST)
+            .field("anthropic-version")
+    })
+}
+
+/// What the way of a call depends on. The OpenAI chat dialect is looked at only, since its providers judge it; the
+/// others are understood here, so that what is wrong is told before anybody is asked.
+fn look(dialect: Dialect, version: Version, body: &[u8]) -> Result<Look, Refusal> {
+    if dialect == Dialect::OpenAiChat {
+        return Look::at(body).map_err(bad_body);
+    }
+    let ask = dialect.read(body, version).map_err(bad_ask)?;
+    Ok(Look { model: ask.model, streamed: ask.stream, tells_usage: true })
 }
 
 /// How long the client waits: what it says itself, where it says a number.
@@ -215,12 +275,12 @@ fn patience(headers: &HeaderMap) -> Duration {
     said.unwrap_or(MODEL_CALL_MAX).min(MODEL_CALL_MAX)
 }
 
-fn streamed(stream: Stream, head: Head) -> Response {
+fn streamed(stream: Stream, dialect: Dialect, head: Head) -> Response {
     let pieces = stream::unfold(stream, |mut stream| async move {
         let bytes = stream.next().await?;
         Some((Ok::<Bytes, Infallible>(bytes), stream))
     });
-    let mut response = with_head(Body::from_stream(pieces), "text/event-stream", head);
+    let mut response = with_head(Body::from_stream(pieces), dialect.stream_type(), head);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies that buffer would turn a live stream into a late one.
@@ -243,8 +303,16 @@ fn with_head(body: Body, kind: &'static str, head: Head) -> Response {
 }
 
 fn bad_body(bad: BadBody) -> Refusal {
-    let refusal = Refusal::new(Code::E002, "request.invalid", bad.message).status(StatusCode::BAD_REQUEST);
-    match bad.field {
+    bad_request(bad.message, bad.field)
+}
+
+fn bad_ask(bad: BadAsk) -> Refusal {
+    bad_request(bad.message, bad.field)
+}
+
+fn bad_request(message: String, field: Option<String>) -> Refusal {
+    let refusal = Refusal::new(Code::E002, "request.invalid", message).status(StatusCode::BAD_REQUEST);
+    match field {
         Some(field) => refusal.field(field),
         None => refusal.field("body"),
     }

@@ -13,7 +13,8 @@ use hale_core::code::Code;
 use hale_core::failure::Failure;
 use hale_core::id::CallId;
 use hale_core::retry::RetryClass;
-use hale_gateway::dialect::{Dialect, Trouble};
+use hale_gateway::dialect::Dialect;
+use hale_gateway::dialect::trouble::Trouble;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 

@@ -6,8 +6,8 @@ use super::openapi::{self, Shown};
 pub use super::route::{Door, Param, Route, Verb};
 use super::{
     approvals, arms, artifacts, audit, backtests, bulk, capabilities, chaos, config, dlq, doctor, events,
-    health, keys, killswitch, models, notices, operations, packs, queues, runs, schedules, stats, status,
-    tasks, workers,
+    health, keys, killswitch, models, notices, ollama, operations, packs, queues, runs, schedules, stats,
+    status, tasks, workers,
 };
 use crate::wire;
 use crate::wire::queues as wire_queues;
@@ -69,6 +69,40 @@ pub static TABLE: &[Route] = &[
         .takes(Shown::Object)
         .gives(200, Shown::Object)
         .also(&[400, 404, 429, 502, 504]),
+    route!(Post "/v1/responses" "models.respond" "Call a model in the OpenAI responses dialect" models::responses)
+        .ends_with_caller()
+        .takes(Shown::Object)
+        .gives(200, Shown::Object)
+        .also(&[400, 404, 429, 502, 504]),
+    route!(Post "/v1/messages" "models.message" "Call a model in the Anthropic dialect" models::messages)
+        .ends_with_caller()
+        .takes(Shown::Object)
+        .gives(200, Shown::Object)
+        .also(&[400, 404, 429, 502, 504]),
+    route!(Post "/v1/messages/count_tokens" "models.count" "Count the tokens of a message, about" models::count_tokens)
+        .ends_with_caller()
+        .takes(Shown::Object)
+        .gives(200, json!(wire::models::TokenCount))
+        .also(&[400]),
+    route!(Post "/api/chat" "ollama.chat" "Call a model in the Ollama dialect; streams unless told otherwise" models::ollama_chat)
+        .ends_with_caller()
+        .takes(Shown::Object)
+        .gives(200, Shown::Object)
+        .also(&[400, 404, 429, 502, 504]),
+    route!(Post "/api/generate" "ollama.generate" "Call a model in the Ollama dialect, with a prompt" models::ollama_generate)
+        .ends_with_caller()
+        .takes(Shown::Object)
+        .gives(200, Shown::Object)
+        .also(&[400, 404, 429, 502, 504]),
+    route!(Get "/api/tags" "ollama.tags" "Every model, as Ollama lists them" ollama::tags).gives(200, Shown::Object),
+    route!(Get "/api/ps" "ollama.ps" "The same: every model counts as loaded" ollama::ps).gives(200, Shown::Object),
+    route!(Get "/api/version" "ollama.version" "The version of Ollama whose form the answers have" ollama::version)
+        .gives(200, Shown::Object),
+    route!(Post "/api/show" "ollama.show" "One model, as Ollama shows it" ollama::show)
+        .ends_with_caller()
+        .takes(Shown::Object)
+        .gives(200, Shown::Object)
+        .also(&[400, 404]),
     route!(Get "/v1/models" "models.list" "Every model that can be called" models::list)
         .gives(200, json!(wire::models::ModelList)),
     route!(Get "/v1/models/{*id}" "models.show" "One model" models::show)

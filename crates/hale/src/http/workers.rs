@@ -237,7 +237,7 @@ pub async fn join(
     if app.engine.worker_known(hello.id).await? {
         prove(&app, hello.id, &headers)?;
     }
-    Ok(Json(app.engine.worker_join(hello, app.about.providers.clone()).await?))
+    Ok(Json(app.engine.worker_join(hello, (app.about.providers.clone(), app.about.dialects.clone())).await?))
 }
 
 /// `POST /api/v1/workers/{id}/sync`.

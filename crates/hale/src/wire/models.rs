@@ -87,3 +87,26 @@ pub struct ProviderView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p95_ms: Option<u64>,
 }
+
+/// `POST /v1/messages/count_tokens`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TokenCount {
+    pub input_tokens: u64,
+}
+
+/// Models in the form of the Anthropic dialect.
+pub mod anthropic {
+    use serde_json::{Value, json};
+
+    /// A provider does not say when; the dialect wants a moment.
+    const SOMETIME: &str = "1970-01-01T00:00:00Z";
+
+    pub fn model(id: &str) -> Value {
+        json!({"type": "model", "id": id, "display_name": id, "created_at": SOMETIME})
+    }
+
+    pub fn list(models: &[String]) -> Value {
+        let data: Vec<Value> = models.iter().map(|id| model(id)).collect();
+        json!({"data": data, "has_more": false, "first_id": models.first(), "last_id": models.last()})
+    }
+}

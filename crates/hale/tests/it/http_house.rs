@@ -82,6 +82,7 @@ impl House {
             access,
             config: ArcSwap::default(),
             about: About {
+                dialects: Default::default(),
                 address,
                 data: dir.path().to_owned(),
                 default_model: "sim/small".to_owned(),

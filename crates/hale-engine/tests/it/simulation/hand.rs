@@ -16,7 +16,7 @@ use hale_engine::input::{Append, Hello, Refusal, Spawn};
 use hale_engine::worker::{Assignment, Order};
 use hale_store::WorkerKind;
 use serde_json::json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl Sim {
         };
         self.may_be_heard(place);
         let engine = self.engine();
-        let answer = self.ask(engine.worker_join(hello, HashMap::new())).await;
+        let answer = self.ask(engine.worker_join(hello, Default::default())).await;
         self.hands[place].joined = matches!(answer, Some(Ok(_)));
     }
 
