@@ -47,26 +47,29 @@ pub(in crate::dialect) fn write(
 }
 
 fn messages(ask: &Ask, dropped: &mut Vec<&'static str>) -> Result<Value, BadAsk> {
-    let mut messages = Vec::new();
-    for turn in ask.merged_turns() {
-        let (results, others): (Vec<Part>, Vec<Part>) =
-            turn.parts.into_iter().partition(|part| matches!(part, Part::ToolResult { .. }));
+    let mut messages: Vec<(Role, Vec<Value>)> = Vec::new();
+    for turn in &ask.turns {
         let mut blocks = Vec::new();
-        for part in results.iter().chain(&others) {
+        for part in &turn.parts {
             blocks.extend(block(part, dropped)?);
         }
-        let role = if turn.role == Role::User { "user" } else { "assistant" };
         match messages.last_mut() {
             // A turn of which nothing is left must not part two others.
             _ if blocks.is_empty() => {}
-            Some((last, known)) if *last == role => Vec::extend(known, blocks),
-            _ => messages.push((role, blocks)),
+            Some((role, known)) if *role == turn.role => known.extend(blocks),
+            _ => messages.push((turn.role, blocks)),
         }
     }
     if messages.is_empty() {
         return Err(BadAsk::at("messages", "hold nothing to answer: at least one message needs content"));
     }
-    Ok(messages.into_iter().map(|(role, blocks)| json!({"role": role, "content": blocks})).collect())
+    let message = |(role, mut blocks): (Role, Vec<Value>)| {
+        // The sort is stable: what is of one kind keeps its order.
+        blocks.sort_by_key(|block| block["type"] != "tool_result");
+        let role = if role == Role::User { "user" } else { "assistant" };
+        json!({"role": role, "content": blocks})
+    };
+    Ok(messages.into_iter().map(message).collect())
 }
 
 fn text_block(text: &str) -> Value {
