@@ -213,17 +213,18 @@ fn anthropic_gets_turns_that_alternate_with_results_first_and_nothing_empty() {
     let result = |id: &str| Part::ToolResult { id: id.to_owned(), parts: vec![], is_error: true };
     let turn = |role, parts: Vec<Part>| Turn { role, parts };
     let ask = Ask {
-        system: vec!["a".to_owned(), String::new(), "b".to_owned()],
+        system: vec!["a".to_owned(), " ".to_owned(), "b".to_owned()],
         turns: vec![
             turn(Role::User, vec![text("one")]),
             turn(Role::Assistant, vec![text("")]),
-            turn(Role::User, vec![text("two"), text("")]),
-            turn(Role::User, vec![text("three"), result("c1")]),
+            turn(Role::User, vec![text("two"), text(" \n")]),
+            turn(Role::User, vec![text("three"), result("functions.f:0")]),
         ],
         ..Ask::default()
     };
     let block = |text: &str| json!({"type": "text", "text": text});
-    let result = json!({"type": "tool_result", "tool_use_id": "c1", "content": [], "is_error": true});
+    let result =
+        json!({"type": "tool_result", "tool_use_id": "functions_f_0", "content": [], "is_error": true});
     let expected = json!({
         "model": "m-2", "max_tokens": 4096, "system": [block("a"), block("b")],
         "messages": [{"role": "user", "content": [result, block("one"), block("two"), block("three")]}],
@@ -391,5 +392,30 @@ fn the_limit_of_tokens_has_the_name_that_the_model_knows() {
             .filter(|key| body.get(key).is_some())
             .collect();
         assert_eq!(keys, [key], "{model}");
+    }
+}
+
+#[test]
+fn a_body_for_a_provider_of_its_own_dialect_passes_as_it_is() {
+    let pass = |dialect: Dialect, body: &str| {
+        dialect.pass(body.as_bytes(), "m\"2").map(|body| String::from_utf8(body).unwrap())
+    };
+    let body = r#" {"x": 1e400, "model": "a", "messages": [ {"c": "\u00e9\ud800"} ], "stream":true, "big":123456789012345678901234567890} "#;
+    let expected = r#"{"model":"m\"2","x":1e400,"messages":[ {"c": "\u00e9\ud800"} ],"stream":true,"big":123456789012345678901234567890}"#;
+    assert_eq!(pass(Dialect::Anthropic, body).unwrap(), expected);
+    let counted =
+        expected.strip_suffix('}').unwrap().to_owned() + r#","stream_options":{"include_usage":true}}"#;
+    assert_eq!(pass(Dialect::OpenAiChat, body).unwrap(), counted);
+    let options = r#"{"model":"a","stream":true,"stream_options":{"include_usage":false,"y":[1]}}"#;
+    let expected = r#"{"model":"m\"2","stream":true,"stream_options":{"include_usage":true,"y":[1]}}"#;
+    assert_eq!(pass(Dialect::OpenAiChat, options).unwrap(), expected);
+    let whole = r#"{"model":"a","stream":false,"stream_options":null}"#;
+    assert_eq!(
+        pass(Dialect::OpenAiChat, whole).unwrap(),
+        r#"{"model":"m\"2","stream":false,"stream_options":null}"#
+    );
+    assert_eq!(pass(Dialect::OpenAiChat, r#"{"a":1,"b":2,"\u0061":3}"#).unwrap_err().field.unwrap(), "a");
+    for body in ["", "[]", "{\"a\":}"] {
+        assert_eq!(pass(Dialect::OpenAiChat, body).unwrap_err().field, None);
     }
 }

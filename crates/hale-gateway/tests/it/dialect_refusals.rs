@@ -22,12 +22,14 @@ fn with(dialect: Dialect, key: &str, value: Value) -> Value {
     body
 }
 
-#[test]
-fn what_cannot_be_taken_is_refused_with_its_field_and_a_way_out() {
+/// Dialect, field and value of a body; the field that is refused, and what its message must say.
+type Refusal = (Dialect, &'static str, Value, &'static str, &'static str);
+
+fn refusals() -> Vec<Refusal> {
     use Dialect::{Anthropic, OllamaChat, OllamaGenerate, OpenAiChat, OpenAiResponses};
     let user = |content: Value| json!([{"role": "user", "content": content}]);
     let audio = json!([{"type": "text", "text": "a"}, {"type": "input_audio", "input_audio": {}}]);
-    let cases = [
+    vec![
         (OpenAiChat, "n", json!(2), "n", "must be 1"),
         (OpenAiChat, "functions", json!([]), "functions", "send `tools`"),
         (OpenAiChat, "function_call", json!("auto"), "function_call", "send `tool_choice`"),
@@ -89,8 +91,12 @@ fn what_cannot_be_taken_is_refused_with_its_field_and_a_way_out() {
         (OllamaGenerate, "raw", json!(true), "raw", "bare model"),
         (OllamaGenerate, "context", json!([1, 2]), "context", "/api/chat"),
         (OllamaGenerate, "model", json!(null), "model", "required"),
-    ];
-    for (dialect, key, value, field, hint) in cases {
+    ]
+}
+
+#[test]
+fn what_cannot_be_taken_is_refused_with_its_field_and_a_way_out() {
+    for (dialect, key, value, field, hint) in refusals() {
         let (at, message) = refused(dialect, &with(dialect, key, value), Version::V2023_06_01);
         assert_eq!(at, field, "{dialect:?} {key}");
         assert!(message.contains(hint), "{dialect:?} {key}: {message}");

@@ -300,6 +300,8 @@ fn an_anthropic_provider_is_understood_with_what_it_adds() {
         stop(Stop::ToolUse),
     ];
     assert_eq!(read(Dialect::Anthropic, &data).unwrap(), expected);
+    // Some gateways end without a reason.
+    assert_eq!(read(Dialect::Anthropic, &[data[13]]).unwrap(), [stop(Stop::End)]);
     let reasons = [
         ("end_turn", Stop::End),
         ("max_tokens", Stop::Length),
@@ -339,6 +341,18 @@ fn errors_of_providers_are_events_with_their_status() {
             r#"{"error":{"message":"slow","type":"rate_limit_error","code":null}}"#,
             Some(429),
             "rate_limit_error",
+        ),
+        (
+            Dialect::OpenAiChat,
+            r#"{"error":{"message":"slow","type":"invalid_request_error","code":"context_length_exceeded"}}"#,
+            Some(400),
+            "context_length_exceeded",
+        ),
+        (
+            Dialect::Anthropic,
+            r#"{"type":"error","error":{"type":"rate_limit_error","code":"llm.rate_limited","message":"slow"}}"#,
+            Some(429),
+            "llm.rate_limited",
         ),
         (
             Dialect::OpenAiChat,

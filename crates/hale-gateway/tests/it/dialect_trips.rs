@@ -153,7 +153,6 @@ fn ask() -> impl Strategy<Value = Ask> {
 
 /// What a target says of an ask: all of it but what it names as dropped and what it cannot tell apart.
 fn known(dialect: Dialect, mut ask: Ask, dropped: &[&str]) -> Ask {
-    let clamped = dialect == Dialect::Anthropic && ask.temperature > Some(1.0);
     for field in dropped {
         match *field {
             "temperature" => ask.temperature = None,
@@ -170,25 +169,10 @@ fn known(dialect: Dialect, mut ask: Ask, dropped: &[&str]) -> Ask {
         ask.tools.clear();
         (ask.tool_choice, ask.parallel_tools) = (ToolChoice::Auto, None);
     }
-    let mut turns = ask.merged_turns();
-    for part in turns.iter_mut().flat_map(|turn| &mut turn.parts) {
-        if let Part::Reasoning { signature, .. } = part
-            && dialect == Dialect::OllamaChat
-        {
-            *signature = None;
-        }
+    ask.turns = known_turns(dialect, &ask);
+    if dialect == Dialect::Anthropic {
+        ask.system.retain(|text| !text.trim().is_empty());
     }
-    for turn in &mut turns {
-        turn.parts.retain(|part| match part {
-            Part::Reasoning { signature, .. } => match dialect {
-                Dialect::OpenAiChat => false,
-                Dialect::Anthropic => signature.is_some(),
-                _ => true,
-            },
-            _ => true,
-        });
-    }
-    ask.turns = turns;
     let anonymous = |format: Format| match format {
         Format::JsonSchema { schema, .. } => {
             Format::JsonSchema { name: "answer".to_owned(), schema, strict: None }
@@ -212,9 +196,6 @@ fn known(dialect: Dialect, mut ask: Ask, dropped: &[&str]) -> Ask {
         Dialect::Anthropic => {
             ask.max_tokens = ask.max_tokens.or(Some(4096));
             ask.format = anonymous(ask.format);
-            if clamped && ask.top_k.is_some() | dropped.contains(&"temperature") {
-                ask.temperature = None;
-            }
         }
         _ => {
             ask.format = anonymous(ask.format);
@@ -228,12 +209,38 @@ fn known(dialect: Dialect, mut ask: Ask, dropped: &[&str]) -> Ask {
     ask
 }
 
+fn known_turns(dialect: Dialect, ask: &Ask) -> Vec<Turn> {
+    // Anthropic takes no blank text, not in results either.
+    let is_said = |part: &Part| match part {
+        Part::Text(text) => dialect != Dialect::Anthropic || !text.trim().is_empty(),
+        Part::Reasoning { signature, .. } => match dialect {
+            Dialect::OpenAiChat => false,
+            Dialect::Anthropic => signature.is_some(),
+            _ => true,
+        },
+        _ => true,
+    };
+    let mut said = ask.clone();
+    for turn in &mut said.turns {
+        turn.parts.retain(is_said);
+        for part in &mut turn.parts {
+            match part {
+                Part::ToolResult { parts, .. } => parts.retain(is_said),
+                Part::Reasoning { signature, .. } if dialect == Dialect::OllamaChat => *signature = None,
+                _ => {}
+            }
+        }
+    }
+    said.turns.retain(|turn| !turn.parts.is_empty());
+    said.merged_turns()
+}
+
 /// Why a target must refuse an ask.
 fn must_refuse(dialect: Dialect, ask: &Ask) -> bool {
     let forced =
         matches!(ask.tool_choice, ToolChoice::Required | ToolChoice::Named(_)) && !ask.tools.is_empty();
     match dialect {
-        Dialect::Anthropic => ask.format == Format::JsonObject,
+        Dialect::Anthropic => ask.format == Format::JsonObject || known_turns(dialect, ask).is_empty(),
         Dialect::OllamaChat => forced,
         _ => false,
     }

@@ -1,7 +1,7 @@
 //! The body for a provider that speaks the Anthropic dialect.
 //!
-//! Guarantees: turns alternate, results of tools stand first in theirs, no text block is empty, and what the version
-//! refuses is left out by name.
+//! Guarantees: turns alternate, results of tools stand first in theirs, no text block is blank, ids have only the
+//! characters that the provider takes, and what the version refuses is left out by name.
 //! Read next: [`super::reading`], what comes back.
 
 use crate::dialect::ask::{Ask, BadAsk, Format, Image, Native, Part, Role, Thinking, Tool, ToolChoice};
@@ -19,7 +19,7 @@ pub(in crate::dialect) fn write(
     let mut body = Map::new();
     body.insert("model".into(), json!(model));
     body.insert("max_tokens".into(), json!(ask.max_tokens.unwrap_or(MAX_TOKENS_DEFAULT)));
-    let system: Vec<&String> = ask.system.iter().filter(|text| !text.is_empty()).collect();
+    let system: Vec<&String> = ask.system.iter().filter(|text| !text.trim().is_empty()).collect();
     match system.as_slice() {
         [] => {}
         [text] => drop(body.insert("system".into(), json!(text))),
@@ -79,7 +79,7 @@ fn text_block(text: &str) -> Value {
 /// None for what says nothing.
 fn block(part: &Part, dropped: &mut Vec<&'static str>) -> Result<Option<Value>, BadAsk> {
     Ok(Some(match part {
-        Part::Text(text) if text.is_empty() => return Ok(None),
+        Part::Text(text) if text.trim().is_empty() => return Ok(None),
         Part::Text(text) => text_block(text),
         Part::Image(Image::Url(url)) => json!({"type": "image", "source": {"type": "url", "url": url}}),
         Part::Image(Image::Data { media_type, base64 }) => {
@@ -87,7 +87,7 @@ fn block(part: &Part, dropped: &mut Vec<&'static str>) -> Result<Option<Value>, 
             json!({"type": "image", "source": source})
         }
         Part::ToolUse { id, name, arguments } if arguments.is_object() => {
-            json!({"type": "tool_use", "id": id, "name": name, "input": arguments})
+            json!({"type": "tool_use", "id": plain(id), "name": name, "input": arguments})
         }
         Part::ToolUse { name, .. } => {
             let message =
@@ -99,7 +99,7 @@ fn block(part: &Part, dropped: &mut Vec<&'static str>) -> Result<Option<Value>, 
             for part in parts {
                 inner.extend(block(part, dropped)?);
             }
-            let mut result = json!({"type": "tool_result", "tool_use_id": id, "content": inner});
+            let mut result = json!({"type": "tool_result", "tool_use_id": plain(id), "content": inner});
             if *is_error {
                 result["is_error"] = json!(true);
             }
@@ -116,6 +116,12 @@ fn block(part: &Part, dropped: &mut Vec<&'static str>) -> Result<Option<Value>, 
         Part::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
         Part::Native(native) => own(native, "messages")?,
     }))
+}
+
+/// Some models make ids like `functions.f:0`.
+fn plain(id: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
+    id.chars().map(plain).collect()
 }
 
 fn own(native: &Native, field: &str) -> Result<Value, BadAsk> {
