@@ -3,7 +3,8 @@
 //! Guarantees: pure functions over bytes and values, without IO, clock or randomness; what a target cannot say is
 //! dropped by name or refused, never guessed; text, tool calls, stop reasons and usage survive every way that can
 //! say them.
-//! Leaves to others: HTTP, time, and passing bytes through untouched where both sides speak one dialect.
+//! Leaves to others: HTTP and time; and it keeps only what dialects have in common, so that a body for a provider of
+//! the client's own dialect had better go through [`Dialect::pass`].
 //! Read next: [`ask`], what is asked; [`event`], what is answered.
 
 pub mod ask;
@@ -12,6 +13,7 @@ pub mod reader;
 pub mod writer;
 pub mod trouble;
 mod answer;
+mod pass;
 mod fields;
 mod frame;
 mod openai_chat;

@@ -169,7 +169,7 @@ impl Seen {
     }
 
     /// Nothing more will come. Without a reason to stop, what came tells it.
-    fn end(&mut self, events: &mut Vec<Event>) {
+    pub(super) fn end(&mut self, events: &mut Vec<Event>) {
         self.done = true;
         if !self.stopped {
             self.stopped = true;
@@ -181,12 +181,14 @@ impl Seen {
     pub(super) fn fail(&mut self, error: &Value, events: &mut Vec<Event>) {
         self.done = true;
         let text = |key: &str| error.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let kind = text("type").filter(|kind| *kind != "error").or(text("code")).unwrap_or("server_error");
+        // A code says more than a type.
+        let (code, class) = (text("code"), text("type").filter(|kind| *kind != "error"));
+        let kind = code.or(class).unwrap_or("server_error");
         let message = error.as_str().or(text("message")).unwrap_or("the provider gave no reason");
         let numbers = [error.get("code"), error.get("status")].into_iter().flatten();
         let status = numbers.filter_map(Value::as_u64).find(|status| (400..600).contains(status));
         let status = status.and_then(|status| u16::try_from(status).ok());
-        let status = status.or_else(|| status_of(kind)).or_else(|| text("code").and_then(status_of));
+        let status = status.or_else(|| status_of(kind)).or_else(|| class.and_then(status_of));
         events.push(Event::Error { status, kind: kind.to_owned(), message: message.to_owned() });
     }
 }

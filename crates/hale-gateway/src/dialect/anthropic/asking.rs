@@ -1,7 +1,7 @@
 //! The body for a provider that speaks the Anthropic dialect.
 //!
-//! Guarantees: turns alternate, results of tools stand first in theirs, no text block is empty, and what the version
-//! refuses is left out by name.
+//! Guarantees: turns alternate, results of tools stand first in theirs, no text block is blank, ids have only the
+//! characters that the provider takes, and what the version refuses is left out by name.
 //! Read next: [`super::reading`], what comes back.
 
 use crate::dialect::ask::{Ask, BadAsk, Format, Image, Native, Part, Role, Thinking, Tool, ToolChoice};
@@ -19,7 +19,7 @@ pub(in crate::dialect) fn write(
     let mut body = Map::new();
     body.insert("model".into(), json!(model));
     body.insert("max_tokens".into(), json!(ask.max_tokens.unwrap_or(MAX_TOKENS_DEFAULT)));
-    let system: Vec<&String> = ask.system.iter().filter(|text| !text.is_empty()).collect();
+    let system: Vec<&String> = ask.system.iter().filter(|text| !text.trim().is_empty()).collect();
     match system.as_slice() {
         [] => {}
         [text] => drop(body.insert("system".into(), json!(text))),
@@ -47,26 +47,29 @@ pub(in crate::dialect) fn write(
 }
 
 fn messages(ask: &Ask, dropped: &mut Vec<&'static str>) -> Result<Value, BadAsk> {
-    let mut messages = Vec::new();
-    for turn in ask.merged_turns() {
-        let (results, others): (Vec<Part>, Vec<Part>) =
-            turn.parts.into_iter().partition(|part| matches!(part, Part::ToolResult { .. }));
+    let mut messages: Vec<(Role, Vec<Value>)> = Vec::new();
+    for turn in &ask.turns {
         let mut blocks = Vec::new();
-        for part in results.iter().chain(&others) {
+        for part in &turn.parts {
             blocks.extend(block(part, dropped)?);
         }
-        let role = if turn.role == Role::User { "user" } else { "assistant" };
         match messages.last_mut() {
             // A turn of which nothing is left must not part two others.
             _ if blocks.is_empty() => {}
-            Some((last, known)) if *last == role => Vec::extend(known, blocks),
-            _ => messages.push((role, blocks)),
+            Some((role, known)) if *role == turn.role => known.extend(blocks),
+            _ => messages.push((turn.role, blocks)),
         }
     }
     if messages.is_empty() {
         return Err(BadAsk::at("messages", "hold nothing to answer: at least one message needs content"));
     }
-    Ok(messages.into_iter().map(|(role, blocks)| json!({"role": role, "content": blocks})).collect())
+    let message = |(role, mut blocks): (Role, Vec<Value>)| {
+        // The sort is stable: what is of one kind keeps its order.
+        blocks.sort_by_key(|block| block["type"] != "tool_result");
+        let role = if role == Role::User { "user" } else { "assistant" };
+        json!({"role": role, "content": blocks})
+    };
+    Ok(messages.into_iter().map(message).collect())
 }
 
 fn text_block(text: &str) -> Value {
@@ -76,7 +79,7 @@ fn text_block(text: &str) -> Value {
 /// None for what says nothing.
 fn block(part: &Part, dropped: &mut Vec<&'static str>) -> Result<Option<Value>, BadAsk> {
     Ok(Some(match part {
-        Part::Text(text) if text.is_empty() => return Ok(None),
+        Part::Text(text) if text.trim().is_empty() => return Ok(None),
         Part::Text(text) => text_block(text),
         Part::Image(Image::Url(url)) => json!({"type": "image", "source": {"type": "url", "url": url}}),
         Part::Image(Image::Data { media_type, base64 }) => {
@@ -84,7 +87,7 @@ fn block(part: &Part, dropped: &mut Vec<&'static str>) -> Result<Option<Value>, 
             json!({"type": "image", "source": source})
         }
         Part::ToolUse { id, name, arguments } if arguments.is_object() => {
-            json!({"type": "tool_use", "id": id, "name": name, "input": arguments})
+            json!({"type": "tool_use", "id": plain(id), "name": name, "input": arguments})
         }
         Part::ToolUse { name, .. } => {
             let message =
@@ -96,7 +99,7 @@ fn block(part: &Part, dropped: &mut Vec<&'static str>) -> Result<Option<Value>, 
             for part in parts {
                 inner.extend(block(part, dropped)?);
             }
-            let mut result = json!({"type": "tool_result", "tool_use_id": id, "content": inner});
+            let mut result = json!({"type": "tool_result", "tool_use_id": plain(id), "content": inner});
             if *is_error {
                 result["is_error"] = json!(true);
             }
@@ -113,6 +116,12 @@ fn block(part: &Part, dropped: &mut Vec<&'static str>) -> Result<Option<Value>, 
         Part::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
         Part::Native(native) => own(native, "messages")?,
     }))
+}
+
+/// Some models make ids like `functions.f:0`.
+fn plain(id: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
+    id.chars().map(plain).collect()
 }
 
 fn own(native: &Native, field: &str) -> Result<Value, BadAsk> {

@@ -83,7 +83,7 @@ impl Stream {
                 }
                 end(value.get("delta").unwrap_or(&Value::Null), seen, events)?;
             }
-            "message_stop" => seen.done = true,
+            "message_stop" => seen.end(events),
             "error" => seen.fail(value.get("error").unwrap_or(&Value::Null), events),
             "" => return Err(shape(value, "it has no type")),
             // `ping`, and what later days bring.

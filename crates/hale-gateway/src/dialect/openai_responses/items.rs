@@ -90,13 +90,18 @@ fn part(block: &Block) -> Value {
     }
 }
 
+/// Whether the model stopped before it had said all.
+pub(super) fn is_cut(answer: &Answer) -> bool {
+    matches!(answer.stop, Some(Stop::Length | Stop::ContentFilter | Stop::Refusal))
+}
+
 /// The response object; while it is in progress the answer is empty.
 pub(super) fn response(about: &About, status: &str, answer: &Answer) -> Value {
     let items = items(answer);
+    let cut = is_cut(answer) || status == "failed";
     // Only what came last can have been cut.
-    let is_cut = |at: usize| answer.stop == Some(Stop::Length) && at + 1 == items.len();
-    let output: Vec<Value> =
-        items.iter().enumerate().map(|(at, item)| item.done(&stem(about), at, is_cut(at))).collect();
+    let done = |(at, item): (usize, &Item<'_>)| item.done(&stem(about), at, cut && at + 1 == items.len());
+    let output: Vec<Value> = items.iter().enumerate().map(done).collect();
     let incomplete = match &answer.stop {
         Some(Stop::Length) => json!({"reason": "max_output_tokens"}),
         Some(Stop::ContentFilter | Stop::Refusal) => json!({"reason": "content_filter"}),

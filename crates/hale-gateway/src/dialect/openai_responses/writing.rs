@@ -4,10 +4,10 @@
 //! the whole response, the same that a call without streaming gets.
 //! Read next: [`crate::dialect::writer`].
 
-use super::items::{Item, items, response, stem};
+use super::items::{Item, is_cut, items, response, stem};
 use crate::dialect::About;
 use crate::dialect::answer::{Answer, Block};
-use crate::dialect::event::{Event, Stop};
+use crate::dialect::event::Event;
 use crate::dialect::frame;
 use crate::dialect::trouble::{Trouble, responses_error, responses_event};
 use crate::dialect::writer::Told;
@@ -197,8 +197,8 @@ impl Stream {
             }
             _ => {}
         }
-        let is_cut = told.answer.stop == Some(Stop::Length);
-        let item = item.done(&stem(&told.about), at, is_cut);
+        let cut = is_cut(&told.answer) && at + 1 == items.len();
+        let item = item.done(&stem(&told.about), at, cut);
         self.emit(json!({"type": "response.output_item.done", "output_index": at, "item": item}), out);
     }
 
@@ -251,8 +251,5 @@ fn joined(mut event: Value, place: &Value) -> Value {
 }
 
 pub(in crate::dialect) fn whole(about: &About, answer: &Answer) -> Value {
-    match &answer.stop {
-        Some(Stop::Length | Stop::ContentFilter | Stop::Refusal) => response(about, "incomplete", answer),
-        _ => response(about, "completed", answer),
-    }
+    response(about, if is_cut(answer) { "incomplete" } else { "completed" }, answer)
 }
