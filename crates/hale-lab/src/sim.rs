@@ -9,6 +9,7 @@
 pub mod control;
 mod http;
 mod mind;
+mod embed;
 mod errand;
 mod stream;
 mod summary;

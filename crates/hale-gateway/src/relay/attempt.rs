@@ -199,7 +199,8 @@ impl Attempt<'_> {
             let path = self.incoming.endpoint.path(site.speaks);
             return Err(cannot(call, &format!("providers of its dialect have no {path}")));
         }
-        let unsaid = |bad: BadAsk| cannot(call, &bad.message);
+        let unsaid =
+            |bad: BadAsk| cannot(call, format!("{} {}", bad.field.unwrap_or_default(), bad.message).trim());
         let mut ask = ours.read(&self.incoming.body, self.incoming.version).map_err(unsaid)?;
         // Always in pieces, so that silence is noticed and a client that left is too.
         (ask.stream, ask.include_usage) = (true, true);

@@ -8,7 +8,7 @@
 use super::control::{CallLog, Chosen, Control, Fault, FaultSpec};
 use super::stream::{self, Body};
 use super::wire::{self, Answer, Asked};
-use super::{MODELS, mind};
+use super::{MODELS, embed, mind};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, RETRY_AFTER};
@@ -48,6 +48,7 @@ impl Site {
         }
         match (&head.method, path) {
             (&Method::POST, "/v1/chat/completions") => self.chat(&head.headers, &body),
+            (&Method::POST, "/v1/embeddings") => self.embed(&head.headers, &body),
             (&Method::GET, "/v1/models") => self.models(&head.headers),
             (&Method::GET, "/sim/faults") => {
                 json_of(StatusCode::OK, &json!({"faults": self.control.faults()}))
@@ -102,6 +103,23 @@ impl Site {
         self.locked(headers).unwrap_or_else(|| json_of(StatusCode::OK, &list()))
     }
 
+    fn embed(&self, headers: &HeaderMap, body: &[u8]) -> Response<Body> {
+        if let Some(locked) = self.locked(headers) {
+            return locked;
+        }
+        let asked: embed::Asked = match serde_json::from_slice(body) {
+            Ok(asked) => asked,
+            Err(error) => return refuse(StatusCode::BAD_REQUEST, None, &error.to_string()),
+        };
+        if !MODELS.contains(&asked.model.as_str()) {
+            return no_such_model(&asked.model);
+        }
+        match embed::answer(asked, self.seed) {
+            Ok(answer) => json_of(StatusCode::OK, &answer),
+            Err(why) => refuse(StatusCode::BAD_REQUEST, None, &why),
+        }
+    }
+
     fn chat(&self, headers: &HeaderMap, body: &[u8]) -> Response<Body> {
         let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
         let mut call = CallLog {
@@ -139,8 +157,7 @@ impl Site {
         let bad = |why: &str| Box::new(refuse(StatusCode::BAD_REQUEST, None, why));
         let asked: Asked = serde_json::from_slice(body).map_err(|error| bad(&error.to_string()))?;
         if !MODELS.contains(&asked.model.as_str()) {
-            let why = format!("The model `{}` does not exist; there are {}.", asked.model, MODELS.join(", "));
-            return Err(Box::new(refuse(StatusCode::NOT_FOUND, Some("model_not_found"), &why)));
+            return Err(Box::new(no_such_model(&asked.model)));
         }
         match asked.flaw() {
             Some(flaw) => Err(bad(&flaw)),
@@ -204,6 +221,11 @@ fn instead(fault: &Fault) -> Option<Response<Body>> {
         }
         _ => None,
     }
+}
+
+fn no_such_model(model: &str) -> Response<Body> {
+    let why = format!("The model `{model}` does not exist; there are {}.", MODELS.join(", "));
+    refuse(StatusCode::NOT_FOUND, Some("model_not_found"), &why)
 }
 
 /// Quotes the key as real servers do, so that clients are seen to mask it.

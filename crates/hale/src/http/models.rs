@@ -307,7 +307,12 @@ fn bad_body(bad: BadBody) -> Refusal {
 }
 
 fn bad_ask(bad: BadAsk) -> Refusal {
-    bad_request(bad.message, bad.field)
+    // The sentence begins with the field.
+    let message = match &bad.field {
+        Some(field) => format!("{field} {}", bad.message),
+        None => bad.message,
+    };
+    bad_request(message, bad.field)
 }
 
 fn bad_request(message: String, field: Option<String>) -> Refusal {

@@ -45,3 +45,4 @@ mod proof_artifacts;
 mod proof_jobs;
 mod proof_backtests;
 mod proc_agentos;
+mod clients;
