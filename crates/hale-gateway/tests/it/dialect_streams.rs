@@ -416,6 +416,7 @@ fn what_is_no_answer_is_unreadable() {
             assert!(read_whole(dialect, body.as_bytes()).is_err(), "{dialect:?} {body}");
         }
     }
+    assert!(matches!(read(Dialect::OpenAiChat, &["[DONE]"]), Err(Unreadable::Shape { .. })));
     let piece = |index: usize, name: &str| {
         json!({"choices": [{"delta": {"tool_calls": [{"index": index, "id": format!("c{index}"), "function": {"name": name}}]}}]}).to_string()
     };
