@@ -82,6 +82,9 @@ impl Reader {
         }
         let mut events = Vec::new();
         if data == "[DONE]" {
+            if !self.seen.started {
+                return Err(shape(&Value::from(data), "nothing came before it"));
+            }
             self.seen.end(&mut events);
             return Ok(events);
         }

@@ -194,8 +194,8 @@ fn a_responses_stream_adds_tells_and_ends_every_item() {
 fn mixed_pieces_of_parallel_calls_keep_to_their_calls() {
     let events = [
         call(0, "f"),
-        call(1, "g"),
         arguments(0, "{\"a\":"),
+        call(1, "g"),
         arguments(1, "{}"),
         arguments(0, "1}"),
         call(2, "h"),
@@ -212,10 +212,28 @@ fn mixed_pieces_of_parallel_calls_keep_to_their_calls() {
         .collect();
     // Two are open while both grow; what is whole is ended before the next begins.
     let expected = [
-        "start 0", "start 1", "delta 0", "delta 1", "delta 0", "stop 0", "stop 1", "start 2", "delta 2",
+        "start 0", "delta 0", "start 1", "delta 1", "delta 0", "stop 0", "stop 1", "start 2", "delta 2",
         "stop 2",
     ];
     assert_eq!(told, expected);
+}
+
+#[test]
+fn what_a_client_cannot_hear_still_parts_what_stands_around_it() {
+    let sealed = || Event::Redacted("zz".to_owned());
+    let thought = |text: &str| Event::Reasoning(text.to_owned());
+    let signed = || Event::ReasoningSignature("sig".to_owned());
+    let events =
+        [thought("a"), signed(), thought("b"), signed(), text("c"), sealed(), text("d"), stop(Stop::End)];
+    let count = |dialect: Dialect, name: &str| {
+        frames(dialect, &stream(dialect, &events)).iter().filter(|(frame, _)| frame == name).count()
+    };
+    assert_eq!(count(Dialect::Anthropic, "content_block_start"), 5);
+    assert_eq!(count(Dialect::Anthropic, "content_block_stop"), 5);
+    assert_eq!(count(Dialect::OpenAiResponses, "response.output_item.done"), 4);
+    let last = frames(Dialect::OpenAiResponses, &stream(Dialect::OpenAiResponses, &events)).pop().unwrap().1;
+    let last: Value = serde_json::from_str(&last).unwrap();
+    assert_eq!(last["response"]["output"].as_array().unwrap().len(), 4);
 }
 
 #[test]
@@ -398,6 +416,7 @@ fn what_is_no_answer_is_unreadable() {
             assert!(read_whole(dialect, body.as_bytes()).is_err(), "{dialect:?} {body}");
         }
     }
+    assert!(matches!(read(Dialect::OpenAiChat, &["[DONE]"]), Err(Unreadable::Shape { .. })));
     let piece = |index: usize, name: &str| {
         json!({"choices": [{"delta": {"tool_calls": [{"index": index, "id": format!("c{index}"), "function": {"name": name}}]}}]}).to_string()
     };
