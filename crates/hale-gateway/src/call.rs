@@ -15,6 +15,7 @@ use crate::openai::OpenAi;
 use crate::provider::{ChatReply, ChatRequest, Chunk, OnChunk, Provider};
 use crate::secret::Secrets;
 use crate::stats::{CallRecord, CallStats};
+use crate::web::Web;
 use hale_core::failure::Failure;
 use hale_core::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -118,6 +119,7 @@ pub struct Gateway {
     secrets: Arc<Secrets>,
     egress: Egress,
     arms: Arms,
+    web: Web,
     stats: CallStats,
     clock: Clock,
 }
@@ -144,6 +146,7 @@ impl Gateway {
             secrets: Arc::new(secrets),
             egress: Egress::default(),
             arms: Arms::default(),
+            web: Web::default(),
             stats: CallStats::default(),
             clock,
         }
@@ -171,6 +174,11 @@ impl Gateway {
     /// The way to services that take tasks.
     pub fn arms(&self) -> &Arms {
         &self.arms
+    }
+
+    /// The way to pages that packs and models name.
+    pub fn web(&self) -> &Web {
+        &self.web
     }
 
     /// The way to people.

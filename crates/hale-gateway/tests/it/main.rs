@@ -7,6 +7,8 @@ mod calls;
 mod errors;
 mod keys;
 mod script;
+mod spellings;
 mod splitting;
 mod stats;
+mod web;
 mod wire;
