@@ -210,6 +210,9 @@ pub struct PackView {
     pub tools: Vec<String>,
     /// Folders granted: `/var/log:ro`.
     pub files: Vec<String>,
+    /// Where on the web it may call: `example.com`, `10.0.0.7:8080`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub web: Vec<String>,
     pub timeout_ms: u64,
     pub deployed_at: String,
     pub deployed_by: String,
