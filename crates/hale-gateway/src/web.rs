@@ -132,7 +132,7 @@ impl Web {
         let port = hop.url.port_or_known_default().unwrap_or_default();
         let egress = Egress::guarded(Guard::of_pack(policy.clone(), port, self.lookup.clone()));
         let client =
-            egress.client(&hop.url).map_err(|source| Error::Refused { host: host.clone(), source })?;
+            egress.client(&hop.url).map_err(|source| Error::Unprepared { host: host.clone(), source })?;
         let sent = client.request(method.clone(), hop.url.clone()).headers(hop.headers.clone()).send().await;
         let response = sent.map_err(|error| error::of_sending(host.clone(), error))?;
         error::of_status(host, response)

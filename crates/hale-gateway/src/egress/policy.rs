@@ -88,23 +88,28 @@ impl Policy {
     }
 
     fn both(&self, meant: impl Fn(&Site) -> bool, named: &str) -> Result<(), Error> {
-        let any = [Site { host: Host::Any, port: None }];
-        let bare = self.grants.is_empty();
-        let grants: &[Site] = if bare { &any } else { &self.grants };
-        // Without a grant of its own a pack has what `*` of the operator gives, and no more.
-        let allowed = |site: &&Site| !bare || site.host == Host::Any;
-        if !self.allow.iter().filter(allowed).any(&meant) {
-            return Err(Error::NotListed { site: named.to_owned() });
+        let not_granted = || Error::NotGranted { site: named.to_owned(), granted: self.granted() };
+        if self.grants.is_empty() {
+            // Without a grant of its own a pack has what `*` of the operator gives, and no more.
+            let open = |site: &Site| site.host == Host::Any && meant(site);
+            return if self.allow.iter().any(open) { Ok(()) } else { Err(not_granted()) };
         }
-        if !grants.iter().any(&meant) {
-            return Err(Error::NotGranted { site: named.to_owned(), granted: self.granted() });
+        if !self.grants.iter().any(&meant) {
+            return Err(not_granted());
+        }
+        if !self.allow.iter().any(&meant) {
+            return Err(Error::NotListed { site: named.to_owned() });
         }
         Ok(())
     }
 
     fn granted(&self) -> String {
         let shown: Vec<String> = self.grants.iter().map(Site::to_string).collect();
-        if shown.is_empty() { "every public host".to_owned() } else { shown.join(", ") }
+        match shown.is_empty() {
+            false => shown.join(", "),
+            true if self.allow.iter().any(|site| site.host == Host::Any) => "every public host".to_owned(),
+            true => "no host".to_owned(),
+        }
     }
 
     /// Whether this name, which was checked, may lead to this address on this port.

@@ -26,6 +26,8 @@ pub enum Error {
     Location { host: String, source: url::ParseError },
     #[error("fetch from {host}: it sends the caller from https to http, at {to}")]
     Downgrade { host: String, to: String },
+    #[error("prepare to call {host}")]
+    Unprepared { host: String, source: egress::Error },
     #[error("look up {host}")]
     Lookup { host: String, passing: bool, source: Source },
     #[error("trust {host}: its certificate is refused")]
@@ -48,6 +50,7 @@ impl Error {
         match self {
             Self::Refused { .. } | Self::Downgrade { .. } => "web.refused",
             Self::Redirects { .. } | Self::Location { .. } => "web.redirects",
+            Self::Unprepared { .. } => "web.unprepared",
             Self::Lookup { .. } => "web.unknown_host",
             Self::Certificate { .. } => "web.certificate",
             Self::Unreachable { .. } => "web.unreachable",

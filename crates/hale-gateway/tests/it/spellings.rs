@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 /// Addresses that nobody granted: this machine, networks of one's own, the machine's innards.
-pub const TARGETS: [Ipv4Addr; 8] = [
+pub const TARGETS: [Ipv4Addr; 14] = [
     Ipv4Addr::new(127, 0, 0, 1),
     Ipv4Addr::new(127, 255, 0, 3),
     Ipv4Addr::new(0, 0, 0, 0),
@@ -12,6 +12,12 @@ pub const TARGETS: [Ipv4Addr; 8] = [
     Ipv4Addr::new(172, 16, 5, 4),
     Ipv4Addr::new(192, 168, 1, 1),
     Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(100, 64, 0, 1),
+    Ipv4Addr::new(168, 63, 129, 16),
+    Ipv4Addr::new(198, 18, 0, 9),
+    Ipv4Addr::new(224, 0, 0, 251),
+    Ipv4Addr::new(240, 0, 0, 1),
+    Ipv4Addr::new(255, 255, 255, 255),
 ];
 
 /// Ways to write an IPv4 address as the host of an address.

@@ -246,7 +246,9 @@ fn both_lists_must_say_yes() {
     for (allow, grants, url) in yes {
         assert_eq!(verdict(allow, grants, url), Ok(()), "{allow:?} {grants:?} {url}");
     }
-    let no: [(&[&str], &[&str], &str); 18] = [
+    let no: [(&[&str], &[&str], &str); 20] = [
+        (&["*"], &["*"], "https://user@example.com/"),
+        (&["*"], &["*"], "https://:secret@example.com/"),
         (&[], &[], "https://example.com/"),
         (&[], &["example.com"], "https://example.com/"),
         (&["example.com"], &[], "https://example.com/"),
@@ -269,6 +271,16 @@ fn both_lists_must_say_yes() {
     for (allow, grants, url) in no {
         assert!(verdict(allow, grants, url).is_err(), "{allow:?} {grants:?} {url}");
     }
+    let told =
+        |allow: &[&str], grants: &[&str]| verdict(allow, grants, "https://a.example:8443/").unwrap_err();
+    assert!(
+        told(&["*"], &[]).contains("granted every public host; add \"a.example:8443\""),
+        "{}",
+        told(&["*"], &[])
+    );
+    assert!(told(&["a.example:8443"], &[]).contains("granted no host"));
+    assert!(told(&["*"], &["b.example"]).contains("granted b.example"));
+    assert!(told(&["*"], &["a.example:8443"]).contains("web.allow"));
     let long = format!("https://example.com/{}", "a".repeat(limits::WEB_URL_BYTES));
     assert!(verdict(&["*"], &["*"], &long).is_err());
 }

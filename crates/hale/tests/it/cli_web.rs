@@ -46,14 +46,24 @@ fn fetches(worker: &str) {
     let ran = world.expect(0, &["run", "reader", "--input", &format!("url=http://{site}/hours")]);
     assert!(ran.out.contains("open till six"), "{}\n{}", ran.out, ran.err);
 
-    for url in
-        [format!("http://{secret}/"), format!("http://{site}/away"), "http://169.254.169.254/".to_owned()]
-    {
+    for url in [
+        format!("http://{secret}/?t=S3CRET"),
+        format!("http://{site}/away"),
+        "http://169.254.169.254/".to_owned(),
+    ] {
         let ran = world.expect(0, &["run", "reader", "--input", &format!("url={url}")]);
         assert!(ran.out.contains("web_fetch failed"), "{url}: {}\n{}", ran.out, ran.err);
         assert!(!ran.out.contains("open till six"), "{url}: {}", ran.out);
     }
     assert!(trap.accept().is_err(), "nobody came there");
+    let logs = std::fs::read_dir(world.cwd().join(".hale/logs")).unwrap();
+    let lines: Vec<String> = logs
+        .filter_map(|file| std::fs::read_to_string(file.unwrap().path()).ok())
+        .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|line| line.contains("egress_refused") && line.contains("\"host\""))
+        .collect();
+    assert!(lines.iter().any(|line| line.contains("WARN") && line.contains("169.254.169.254")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("S3CRET") || line.contains("http://")), "{lines:?}");
 }
 
 #[test]
