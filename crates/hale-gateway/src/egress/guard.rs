@@ -32,6 +32,9 @@ enum Rule {
     Pack(Policy, u16),
 }
 
+/// The addresses of a name.
+pub type Answers = Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>;
+
 /// How names become addresses.
 #[derive(Clone, Default)]
 pub enum Lookup {
@@ -39,7 +42,7 @@ pub enum Lookup {
     #[default]
     System,
     /// As a test wants it.
-    Given(Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>),
+    Given(Answers),
 }
 
 impl fmt::Debug for Lookup {

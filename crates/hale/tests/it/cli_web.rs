@@ -56,7 +56,7 @@ fn fetches(worker: &str) {
         assert!(!ran.out.contains("open till six"), "{url}: {}", ran.out);
     }
     assert!(trap.accept().is_err(), "nobody came there");
-    let logs = std::fs::read_dir(world.cwd().join(".hale/logs")).unwrap();
+    let logs = std::fs::read_dir(world.cwd().join("../home/.local/state/hale/logs")).unwrap();
     let lines: Vec<String> = logs
         .filter_map(|file| std::fs::read_to_string(file.unwrap().path()).ok())
         .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
