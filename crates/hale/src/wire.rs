@@ -13,6 +13,7 @@ pub mod dlq;
 pub mod jobs;
 pub mod killswitch;
 pub mod notices;
+pub mod packs;
 pub mod queues;
 pub mod schedules;
 pub mod stats;
@@ -183,16 +184,6 @@ pub struct ResolveRun {
     pub r#as: String,
 }
 
-/// `POST /api/v1/packs` and `/packs/validate`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DeployPack {
-    pub file_name: String,
-    pub source: String,
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
 /// One pack, or one version of it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PackView {
@@ -232,14 +223,6 @@ pub struct PackView {
     /// The last reload that was refused while this version kept running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reload_error: Option<String>,
-}
-
-/// `POST /api/v1/packs/{name}/rollback`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RollbackPack {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
 }
 
 /// `GET /api/v1/status`.
