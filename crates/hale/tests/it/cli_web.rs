@@ -62,7 +62,10 @@ fn fetches(worker: &str) {
         .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
         .filter(|line| line.contains("egress_refused") && line.contains("\"host\""))
         .collect();
-    assert!(lines.iter().any(|line| line.contains("WARN") && line.contains("169.254.169.254")), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.contains("\"level\":\"warn\"") && line.contains("169.254.169.254")),
+        "{lines:?}"
+    );
     assert!(!lines.iter().any(|line| line.contains("S3CRET") || line.contains("http://")), "{lines:?}");
 }
 
