@@ -28,3 +28,4 @@ pub mod routing;
 pub mod run;
 pub mod supervise;
 pub mod time;
+pub mod web;

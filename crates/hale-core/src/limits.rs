@@ -161,6 +161,17 @@ pub const PACK_RETRIES_MAX: u32 = 10;
 pub const JOB_PROCESSES_MAX: u64 = 4096;
 /// Tokens that a pack may ask for in one run; a lost zero must not cost a fortune.
 pub const PACK_TOKENS_MAX: u64 = 100_000_000;
+/// Bytes of an answer from the web unless a call asks for more: with its envelope what a step keeps inline in the journal,
+/// and about 14,000 tokens of a model's window.
+pub const WEB_BYTES: usize = STEP_BYTES - (8 << 10);
+/// The most bytes of an answer from the web that are read: as for arms, since it becomes a step in the journal.
+pub const WEB_BYTES_MAX: usize = 1 << 20;
+/// Bytes of an address that is called: what common servers take. A longer one carries data out.
+pub const WEB_URL_BYTES: usize = 8 << 10;
+/// Redirects that one call follows; honest ones are at most three: to https, to the canonical host, to the language.
+pub const WEB_REDIRECTS: usize = 5;
+/// One call to the web with all its redirects; never longer than what is left of the run's own limit.
+pub const WEB_TIMEOUT: Millis = Millis::seconds(30);
 /// Generations of children below a run: deeper is a circle of packs that call each other, not a division of work.
 pub const CHILD_DEPTH_MAX: u32 = 8;
 /// Children of one run, one after another: each is a run with steps of its own, and a loop must end.

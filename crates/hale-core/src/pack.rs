@@ -33,10 +33,13 @@ pub use template::starter;
 use serde::{Deserialize, Serialize};
 
 /// Tools that a pack may ask for.
-pub const TOOLS: [&str; 4] = ["files.list", "files.read", "files.search", SLEEP];
+pub const TOOLS: [&str; 5] = ["files.list", "files.read", "files.search", SLEEP, WEB_FETCH];
 
 /// Waits, without holding a slot.
 pub const SLEEP: &str = "time.sleep";
+
+/// Fetches what stands at an address of the web.
+pub const WEB_FETCH: &str = "web.fetch";
 
 /// What a tool that is a run of another pack begins with: `pack:NAME`, `pack:NAME@VERSION`.
 pub const CHILD_PREFIX: &str = "pack:";

@@ -116,7 +116,9 @@ impl Engine {
         let Parts { store, blobs, gateway, meters, recorder } = parts;
         let env = Env { default_model: config.default_model.clone() };
         let jobs = jobs(&config);
-        let registry = Registry::load(store.clone(), env, (config.files_allow.clone(), jobs.clone()))?;
+        gateway.web().allow(config.web_allow.iter().cloned());
+        let bounds = (config.files_allow.clone(), gateway.web().clone(), jobs.clone());
+        let registry = Registry::load(store.clone(), env, bounds)?;
         let settings = Settings::new(store.settings().map_err(|error| error.failure())?);
         let keys = store.keys().map_err(|error| error.failure())?;
         let (inbox, received) = mpsc::channel(limits::INBOX);

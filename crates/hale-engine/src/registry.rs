@@ -7,6 +7,7 @@
 
 mod children;
 pub mod modes;
+mod sites;
 pub mod watch;
 
 use crate::worker::jobs::Jobs;
@@ -18,6 +19,7 @@ use hale_core::limits;
 use hale_core::pack::{Env, Kind, Manifest, Pack, Warning};
 use hale_core::run::PackRef;
 use hale_core::time::Timestamp;
+use hale_gateway::web::Web;
 use hale_sandbox::Grant;
 use hale_store::{Op, PackRow, Store};
 use std::collections::BTreeMap;
@@ -83,6 +85,7 @@ pub struct Registry {
     store: Arc<dyn Store>,
     env: Env,
     allow: Vec<Grant>,
+    web: Web,
     jobs: Option<Arc<Jobs>>,
 }
 
@@ -110,10 +113,10 @@ impl Registry {
     pub fn load(
         store: Arc<dyn Store>,
         env: Env,
-        (allow, jobs): (Vec<Grant>, Option<Arc<Jobs>>),
+        (allow, web, jobs): (Vec<Grant>, Web, Option<Arc<Jobs>>),
     ) -> Result<Self, Failure> {
         let (shelf, reload_errors) = (Arc::default(), Arc::default());
-        let registry = Self { shelf, reload_errors, store: store.clone(), env, allow, jobs };
+        let registry = Self { shelf, reload_errors, store: store.clone(), env, allow, web, jobs };
         for head in store.packs().map_err(|error| error.failure())? {
             registry.refresh(&head.name)?;
         }
@@ -217,7 +220,7 @@ impl Registry {
     /// Checks a file and plans its deploy.
     ///
     /// # Errors
-    /// E012 with file, line, column and fix; E013 for a folder that is not allowed; E011 for a version that exists
+    /// E012 with file, line, column and fix; E013 for a folder or a host that is not allowed; E011 for a version that exists
     /// with another content.
     pub(crate) fn plan(
         &self,
@@ -231,6 +234,8 @@ impl Registry {
             Failure::new(Code::E012, "pack.invalid", "registry", message)
         })?;
         self.check_grants(&pack.manifest)?;
+        sites::check(&pack, file_name, &self.web)?;
+        sites::warn(&mut pack, &self.web);
         warn_of_limits(&mut pack);
         self.warn_of_job(&mut pack);
         let shelf = self.shelf.load();

@@ -13,6 +13,7 @@ use hale_core::limits;
 use hale_core::queue::{WEIGHTS, Weights};
 use hale_core::retry;
 use hale_core::time::Millis;
+use hale_core::web::Site;
 use hale_sandbox::Grant;
 use hale_store::WorkerKind;
 use std::collections::BTreeMap;
@@ -37,6 +38,8 @@ pub struct Config {
     pub embedded_slots: u32,
     /// Folders that packs may be granted.
     pub files_allow: Vec<Grant>,
+    /// Where on the web packs may be granted to call.
+    pub web_allow: Vec<Site>,
     /// `provider/model` for packs that name none.
     pub default_model: String,
     /// Models that may stand in for another one, best first.
@@ -70,6 +73,7 @@ impl Config {
             queue_depth_max: limits::QUEUE_DEPTH,
             embedded_slots: limits::WORKER_CONCURRENCY,
             files_allow: Vec::new(),
+            web_allow: Vec::new(),
             default_model: "sim/small".to_owned(),
             spare_models: vec!["sim/backup".to_owned()],
             model_timeout: Millis::seconds(120),

@@ -17,6 +17,7 @@ pub mod results;
 pub mod replay;
 pub mod toolbox;
 pub mod waits;
+pub mod web;
 
 use crate::clock::Clock;
 use crate::input::{Append, Refusal};

@@ -18,6 +18,7 @@ use crate::secret::Secrets;
 use crate::site::Speaks;
 use crate::spoken::Spoken;
 use crate::stats::{CallRecord, CallStats};
+use crate::web::Web;
 use hale_core::failure::Failure;
 use hale_core::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -122,6 +123,7 @@ pub struct Gateway {
     secrets: Arc<Secrets>,
     egress: Egress,
     arms: Arms,
+    web: Web,
     stats: CallStats,
     pub(crate) calls: Arc<Calls>,
     pub(crate) clock: Clock,
@@ -149,6 +151,7 @@ impl Gateway {
             secrets: Arc::new(secrets),
             egress: Egress::default(),
             arms: Arms::default(),
+            web: Web::default(),
             stats: CallStats::default(),
             calls: Arc::default(),
             clock,
@@ -181,6 +184,11 @@ impl Gateway {
     /// The way to services that take tasks.
     pub fn arms(&self) -> &Arms {
         &self.arms
+    }
+
+    /// The way to pages that packs and models name.
+    pub fn web(&self) -> &Web {
+        &self.web
     }
 
     /// The way to people.

@@ -4,11 +4,13 @@
 //! proxies of the environment are ignored, connecting is bounded; TLS is rustls with ring and the system's roots,
 //! which are read only when an `https` address is called, so that a machine without them can still speak to a local
 //! model.
-//! Addresses of providers are the operator's own, so loopback and private ones are allowed; those that a pack or an arm
-//! names go through [`guard`].
+//! Addresses of providers are the operator's own, so loopback and private ones are allowed; those that a pack, a model or
+//! an arm names go through [`guard`].
 //! Read next: [`guard`], then [`crate::openai`].
 
+pub mod address;
 pub mod guard;
+pub mod policy;
 
 use guard::Guard;
 use std::net::IpAddr;
@@ -39,6 +41,18 @@ pub enum Error {
     Never { host: String, ip: IpAddr },
     #[error("call {host}: its name leads to {ip}, where it may not lead")]
     Leads { host: String, ip: IpAddr },
+    #[error("call {host}: machines in clouds keep their credentials there, and it is never called")]
+    Innards { host: String },
+    #[error(
+        "call {site}: the setting `web.allow` does not cover it; whoever runs the server may add {site:?} there"
+    )]
+    NotListed { site: String },
+    #[error("call {site}: the pack is granted {granted}; add {site:?} to `web` in its `grants`")]
+    NotGranted { site: String, granted: String },
+    #[error("use an address of more than {most} bytes")]
+    TooLong { most: usize },
+    #[error("look up {host}")]
+    Lookup { host: String, source: std::io::Error },
     #[error("build the client for {scheme} addresses")]
     Build { scheme: &'static str, source: reqwest::Error },
 }

@@ -1,4 +1,4 @@
-//! Everything that hale says to the outside: model providers, arms, and the webhooks of people; tools over HTTP later.
+//! Everything that hale says to the outside: model providers, arms, the webhooks of people, and pages of the web.
 //!
 //! Guarantees: a call is one attempt with a deadline, it never sleeps between tries, and whatever goes wrong is a
 //! typed error that becomes a [`hale_core::failure::Failure`] with its origin and its chain. Keys never reach a
@@ -22,6 +22,7 @@ pub mod site;
 pub mod spoken;
 pub mod sse;
 pub mod stats;
+pub mod web;
 
 pub use call::{Failed, Gateway, ProviderConfig, Route, Served, Tried};
 pub use error::Error;

@@ -319,6 +319,7 @@ fn engine_config(config: &Config, clock: Clock, faults: fault::Handle) -> hale_e
         queue_depth_max: u64::from(settings.queue_depth_max),
         embedded_slots: embedded_slots.min(limits::WORKER_CONCURRENCY_MAX),
         files_allow: settings.files_allow.clone(),
+        web_allow: settings.web_allow.clone(),
         jobs: jobs(config),
         default_model: settings.model_default.clone(),
         spare_models,

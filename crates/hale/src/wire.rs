@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod killswitch;
 pub mod models;
 pub mod notices;
+pub mod packs;
 pub mod queues;
 pub mod schedules;
 pub mod stats;
@@ -184,16 +185,6 @@ pub struct ResolveRun {
     pub r#as: String,
 }
 
-/// `POST /api/v1/packs` and `/packs/validate`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DeployPack {
-    pub file_name: String,
-    pub source: String,
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
 /// One pack, or one version of it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PackView {
@@ -211,6 +202,9 @@ pub struct PackView {
     pub tools: Vec<String>,
     /// Folders granted: `/var/log:ro`.
     pub files: Vec<String>,
+    /// Where on the web it may call: `example.com`, `10.0.0.7:8080`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub web: Vec<String>,
     pub timeout_ms: u64,
     pub deployed_at: String,
     pub deployed_by: String,
@@ -230,14 +224,6 @@ pub struct PackView {
     /// The last reload that was refused while this version kept running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reload_error: Option<String>,
-}
-
-/// `POST /api/v1/packs/{name}/rollback`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RollbackPack {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
 }
 
 /// `GET /api/v1/status`.

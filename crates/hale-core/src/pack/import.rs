@@ -5,10 +5,10 @@
 //! Read next: [`super::keys`](../keys/index.html), which reads the adapted keys like any others.
 
 use super::Env;
-use super::TOOLS;
 use super::error::Flaw;
 use super::keys::{KEYS, is_model};
 use super::tree::{Entry, Node, Value, clipped};
+use super::{TOOLS, WEB_FETCH};
 use crate::time::Millis;
 
 /// Whose file it is.
@@ -230,6 +230,7 @@ fn mapped(tool: &str) -> Option<&'static str> {
         "Read" => Some("files.read"),
         "Glob" | "LS" => Some("files.list"),
         "Grep" => Some("files.search"),
+        "WebFetch" => Some(WEB_FETCH),
         other => TOOLS.into_iter().find(|ours| *ours == other),
     }
 }

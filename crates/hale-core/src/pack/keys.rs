@@ -8,7 +8,7 @@ use super::error::{Flaw, Span};
 use super::import::Format;
 use super::job_keys::{Draft, JOB_KEYS};
 use super::tree::{Entry, Node, Value, clipped};
-use super::{Kind, Manifest};
+use super::{Kind, Manifest, WEB_FETCH};
 use crate::limits;
 use crate::nearest::nearest;
 
@@ -143,7 +143,7 @@ impl Reader {
             "tools" => manifest.tools = self.tools(node),
             "approve" => manifest.approve = self.approve(node),
             "approval_timeout" => manifest.approval_timeout = self.approval_timeout(node),
-            "grants" => manifest.files = self.grants(node),
+            "grants" => (manifest.files, manifest.web) = self.grants(node),
             "limits" => manifest.limits = self.limits(node),
             "input" => put(&mut manifest.input, self.input(node)),
             "steps" => manifest.steps = self.steps(node),
@@ -348,8 +348,15 @@ impl Reader {
         steps
     }
 
-    /// Tools without a folder, and folders without a tool.
+    /// Tools without a folder, and folders and hosts without a tool.
     fn check_grants(&mut self, entries: &[Entry], manifest: &Manifest) {
+        if !manifest.web.is_empty() && !manifest.tools.iter().any(|tool| tool == WEB_FETCH) {
+            let at =
+                entries.iter().find(|entry| entry.key == "grants").map_or(0..0, |entry| entry.at.clone());
+            let message = "hosts are granted, but no tool may call them".to_owned();
+            let help = format!("add `tools: [{WEB_FETCH}]`, or remove `web` from `grants`");
+            self.warnings.push(Flaw { at, message, label: String::new(), help });
+        }
         let place = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.at.clone());
         let uses_files = manifest.tools.iter().any(|tool| tool.starts_with("files."));
         let (at, message, help) = match (uses_files, manifest.files.is_empty()) {

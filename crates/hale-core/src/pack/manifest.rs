@@ -122,6 +122,9 @@ pub struct Manifest {
     /// Folders that the file tools may touch, each with its mode: `/var/log:ro`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
+    /// Where `web.fetch` may call: `example.com`, `*.rust-lang.org`, `10.0.0.7:8080`; see [`crate::web`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub web: Vec<String>,
     pub limits: Limits,
     #[serde(default)]
     pub input: InputSchema,

@@ -13,13 +13,14 @@ use crate::limiter::{self, Rate};
 use crate::limits;
 use crate::retry::Policy;
 use crate::time::Millis;
+use crate::web::{self, Site};
 use std::ops::RangeInclusive;
 
 const LIMIT_KEYS: [&str; 7] =
     ["timeout", "memory", "max_turns", "max_tokens", "budget_usd", "concurrency", "rate"];
 const FIELD_KEYS: [&str; 4] = ["type", "default", "optional", "description"];
 const RETRY_KEYS: [&str; 3] = ["max", "backoff", "jitter"];
-const GRANT_KEYS: [&str; 1] = ["files"];
+const GRANT_KEYS: [&str; 2] = ["files", "web"];
 
 impl Reader {
     pub(super) fn map<'a>(&mut self, node: &'a Node, key: &str, example: &str) -> &'a [Entry] {
@@ -176,30 +177,53 @@ impl Reader {
         Some((from, to))
     }
 
-    /// `{ files: ["/var/log:ro"] }`.
-    pub(super) fn grants(&mut self, node: &Node) -> Vec<String> {
-        let mut folders: Vec<String> = Vec::new();
+    /// `{ files: ["/var/log:ro"], web: ["example.com"] }`: folders and sites.
+    pub(super) fn grants(&mut self, node: &Node) -> (Vec<String>, Vec<String>) {
+        let (mut folders, mut sites) = (Vec::new(), Vec::new());
         for entry in self.map(node, "grants", "grants: { files: [\"/var/log:ro\"] }") {
-            if entry.key != "files" {
-                self.unknown_in(entry, &GRANT_KEYS, " in `grants`");
-                continue;
+            match entry.key.as_str() {
+                "files" => folders = self.folders(&entry.node),
+                "web" => sites = self.sites(&entry.node),
+                _ => self.unknown_in(entry, &GRANT_KEYS, " in `grants`"),
             }
-            for node in self.list(&entry.node, "files") {
-                let Some(text) = self.text(node, "grants.files") else { continue };
-                match granted(&text) {
-                    Ok(folder) if folders.contains(&folder) => {}
-                    Ok(folder) => folders.push(folder),
-                    Err(problem) => {
-                        let message =
-                            format!("grant {:?} is not a folder with a mode: {problem}", clipped(&text));
-                        let help =
-                            "write an absolute folder and a mode, for example \"/var/log:ro\"".to_owned();
-                        self.flaw(&node.at, message, problem, help);
-                    }
+        }
+        (folders, sites)
+    }
+
+    fn folders(&mut self, node: &Node) -> Vec<String> {
+        let mut folders: Vec<String> = Vec::new();
+        for node in self.list(node, "files") {
+            let Some(text) = self.text(node, "grants.files") else { continue };
+            match granted(&text) {
+                Ok(folder) if folders.contains(&folder) => {}
+                Ok(folder) => folders.push(folder),
+                Err(problem) => {
+                    let message =
+                        format!("grant {:?} is not a folder with a mode: {problem}", clipped(&text));
+                    let help = "write an absolute folder and a mode, for example \"/var/log:ro\"".to_owned();
+                    self.flaw(&node.at, message, problem, help);
                 }
             }
         }
         folders
+    }
+
+    fn sites(&mut self, node: &Node) -> Vec<String> {
+        let mut sites: Vec<String> = Vec::new();
+        for node in self.list(node, "web") {
+            let Some(text) = self.text(node, "grants.web") else { continue };
+            match text.parse::<Site>() {
+                Ok(site) if sites.contains(&site.to_string()) => {}
+                Ok(site) => sites.push(site.to_string()),
+                Err(web::Error { problem, .. }) => {
+                    let message = format!("grant {:?} is not a host: {problem}", clipped(&text));
+                    let help = "write a name, *.name or an address, perhaps with a port, for example \
+                                \"example.com\" or \"10.0.0.7:8080\"";
+                    self.flaw(&node.at, message, problem, help.to_owned());
+                }
+            }
+        }
+        sites
     }
 
     pub(super) fn input(&mut self, node: &Node) -> Option<InputSchema> {

@@ -32,3 +32,4 @@ mod runs;
 mod supervise;
 mod times;
 mod turns;
+mod webs;

@@ -42,13 +42,14 @@ reports! {
     a_missing_name_is_asked_for: "description: b\n";
     a_number_without_its_unit_is_refused: "name: a\nlimits: { timeout: 60, memory: 256 }\n";
     a_limit_past_its_bound_is_refused: "name: a\nlimits: { timeout: 25h, max_turns: 5000, budget_usd: -1 }\n";
-    an_unknown_tool_suggests_the_near_one: "name: a\ntools: [files.raed, web.fetch]\n";
+    an_unknown_tool_suggests_the_near_one: "name: a\ntools: [files.raed, shell.run]\n";
     a_pack_is_no_tool_of_itself: "name: a\ntools: [time.sleep, pack:a@1.0.0]\n";
     a_pack_is_a_tool_by_its_name_and_once: "name: a\ntools: [pack:Not A Name, pack:b, pack:b@1.0.0, pack:c@1]\n";
     consent_is_for_tools_that_there_are: "name: a\ntools: [files.read]\napprove: [files.raed]\napproval_timeout: 8\n";
     consent_without_tools_is_a_slip: "name: a\napprove: [pack:b]\napproval_timeout: 31d\n";
     tools_as_text_are_not_guessed: "name: a\ntools: files.read\n";
     a_grant_must_be_absolute: "name: a\ntools: [files.read]\ngrants: { files: [\"var/log:ro\", \"/a/../etc:ro\", \"/a:rx\"] }\n";
+    a_site_is_a_host: "name: a\ntools: [web.fetch]\ngrants: { web: [\"https://example.com\", 0x7f.1] }\n";
     a_bad_name_is_mended: "name: My Log Reader!\n";
     a_version_has_three_numbers: "name: a\nversion: 1.2\n";
     a_model_has_a_provider: "name: a\nmodel: gpt-5\n";

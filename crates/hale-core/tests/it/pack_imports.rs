@@ -64,7 +64,7 @@ fn a_model_with_its_provider_is_kept() {
 
 #[test]
 fn only_mapped_tools_are_ever_granted() {
-    for tool in ["Bash", "Write", "Edit", "WebFetch", "Task", "mcp__fs__read", "Bash(files.read)", "*"] {
+    for tool in ["Bash", "Write", "Edit", "WebSearch", "Task", "mcp__fs__read", "Bash(files.read)", "*"] {
         let pack = read(&format!("---\nname: a\ndescription: b\ntools: \"{tool}\"\ncolor: red\n---\nDo it."));
         assert_eq!(pack.manifest.tools, [] as [&str; 0], "{tool}");
         assert!(pack.manifest.files.is_empty());

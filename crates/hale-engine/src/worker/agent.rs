@@ -169,7 +169,7 @@ impl Agent<'_> {
         match means {
             Means::Sleep => return host.sleep(name, arguments).await,
             Means::Child(child) => return host.delegate(child, arguments, self.left()).await,
-            Means::Sandbox | Means::Unknown => {}
+            Means::Sandbox | Means::Web(_) | Means::Unknown => {}
         }
         let spec = StepSpec {
             index: host.next_index()?,
@@ -185,7 +185,14 @@ impl Agent<'_> {
             // While it waited for its place, the run or the tool may have been switched off.
             switches.lifted(&host.run).await;
             switches.admit(&name)?;
-            let call = toolbox.call(name.clone(), arguments.clone(), host.deadline, host.stop.clone());
+            let call = async {
+                match means {
+                    Means::Web(fetcher) => fetcher.call(host, arguments).await,
+                    _ => {
+                        toolbox.call(name.clone(), arguments.clone(), host.deadline, host.stop.clone()).await
+                    }
+                }
+            };
             tokio::select! {
                 failure = switches.cut(&name) => Err(failure),
                 done = call => done,

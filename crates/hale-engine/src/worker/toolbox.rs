@@ -1,13 +1,14 @@
-//! The tools of one run: what its pack names, inside the folders that it was granted.
+//! The tools of one run: what its pack names, inside the folders and hosts that it was granted.
 //!
 //! A tool's refusal is an answer that the model may read; only what another try could mend fails the step.
 //! Read next: `hale-sandbox/src/tools.rs`.
 
 use super::host::Done;
 use super::waits::Delegate;
+use super::web::Fetcher;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
-use hale_core::pack::{Manifest, SLEEP};
+use hale_core::pack::{Manifest, SLEEP, WEB_FETCH};
 use hale_core::retry::RetryClass;
 use hale_core::run::Dispatch;
 use hale_gateway::ToolSpec;
@@ -27,6 +28,8 @@ pub enum Means<'a> {
     Sleep,
     /// By a run of another pack.
     Child(&'a Delegate),
+    /// By the gateway.
+    Web(&'a Fetcher),
     /// The pack has no such tool.
     Unknown,
 }
@@ -37,6 +40,7 @@ const WIRE_NAME: usize = 64;
 pub struct Toolbox {
     granted: Vec<hale_sandbox::ToolSpec>,
     sleeps: bool,
+    web: Option<Fetcher>,
     children: Vec<Delegate>,
     folders: Arc<Vec<Folder>>,
 }
@@ -78,18 +82,23 @@ impl Toolbox {
             }
         }
         let sleeps = manifest.tools.iter().any(|tool| tool == SLEEP);
-        Ok(Self { granted, sleeps, children: children.to_vec(), folders: Arc::new(folders) })
+        let web = Fetcher::of(manifest)?;
+        Ok(Self { granted, sleeps, web, children: children.to_vec(), folders: Arc::new(folders) })
     }
 
     pub fn names(&self) -> Vec<&str> {
         let granted = self.granted.iter().map(|spec| spec.name);
-        let sleep = self.sleeps.then_some(SLEEP);
-        granted.chain(sleep).chain(self.children.iter().map(|child| child.tool.as_str())).collect()
+        let others = [self.sleeps.then_some(SLEEP), self.web.as_ref().map(|_| WEB_FETCH)];
+        granted
+            .chain(others.into_iter().flatten())
+            .chain(self.children.iter().map(|child| child.tool.as_str()))
+            .collect()
     }
 
     pub fn means(&self, name: &str) -> Means<'_> {
         match self.children.iter().find(|child| child.tool == name) {
             Some(child) => Means::Child(child),
+            None if name == WEB_FETCH => self.web.as_ref().map_or(Means::Unknown, Means::Web),
             None if self.sleeps && name == SLEEP => Means::Sleep,
             None if self.granted.iter().any(|spec| spec.name == name) => Means::Sandbox,
             None => Means::Unknown,
@@ -108,7 +117,11 @@ impl Toolbox {
             description: described(child),
             parameters: child.input.json_schema(),
         });
-        sandbox.chain(self.sleeps.then(sleep_spec)).chain(children).collect()
+        let web = self
+            .web
+            .as_ref()
+            .map(|_| ToolSpec { name: wire_name(WEB_FETCH), ..hale_gateway::web::ask::spec() });
+        sandbox.chain(self.sleeps.then(sleep_spec)).chain(web).chain(children).collect()
     }
 
     /// Our name for the name on the wire; an unknown one stays as it is and is refused by the call.
@@ -121,7 +134,7 @@ impl Toolbox {
         match self.granted.iter().find(|spec| spec.name == name) {
             Some(spec) if spec.idempotent => Dispatch::Idempotent,
             Some(_) => Dispatch::Park,
-            // Refused without a deed.
+            // A page is fetched again, and the rest is refused without a deed.
             None => Dispatch::Idempotent,
         }
     }
@@ -163,7 +176,7 @@ impl Toolbox {
     }
 }
 
-fn answered(result: Result<Value, Failure>, waiting_on: String) -> Result<Done, Failure> {
+pub(super) fn answered(result: Result<Value, Failure>, waiting_on: String) -> Result<Done, Failure> {
     match result {
         Ok(value) => Ok(Done { value, waiting_on, usage: None, is_error: false }),
         Err(failure) if failure.retry == RetryClass::Never && failure.code != Code::E015 => {

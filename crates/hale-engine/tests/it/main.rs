@@ -11,6 +11,7 @@ mod arms;
 mod calls;
 mod durable_faults;
 mod evidence;
+mod fetches;
 mod fixes;
 mod flight;
 mod jobs;

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails at once")]
 
+mod addresses;
 mod arms;
 mod calls;
 mod dialect_answers;
@@ -14,6 +15,8 @@ mod errors;
 mod keys;
 mod relay;
 mod script;
+mod spellings;
 mod splitting;
 mod stats;
+mod web;
 mod wire;

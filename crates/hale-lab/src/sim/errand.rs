@@ -1,4 +1,4 @@
-//! What the simulated model gives to others: packs that are its tools, and waits.
+//! What the simulated model gives to others: packs that are its tools, waits, and pages to fetch.
 //!
 //! Guarantees: a pack gets what its schema asks for, from the input's fields of the same name; what the input lacks is
 //! the question for a text, else left out, so that a wrong call is refused and not guessed.
@@ -17,6 +17,9 @@ pub(super) fn arguments(tool: &Named, (input, question): (&Map<String, Value>, &
     if tool.name == "time_sleep" {
         let given = |name: &str| Some(json!({ name: input.get(name)? }));
         return given("seconds").or_else(|| given("until"));
+    }
+    if tool.name == "web_fetch" {
+        return Some(json!({ "url": input.get("url")? }));
     }
     let fields = tool.name.starts_with(PACK).then(|| tool.parameters.get("properties")?.as_object())??;
     let required = tool.parameters.get("required").and_then(Value::as_array);

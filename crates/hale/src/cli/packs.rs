@@ -13,7 +13,7 @@ mod validate;
 
 use super::ctx::Ctx;
 use crate::exit::{Error, Exit};
-use crate::wire::DeployPack;
+use crate::wire::packs::DeployPack;
 use clap::Subcommand;
 use hale_core::code::Code;
 use hale_core::limits;

@@ -177,6 +177,7 @@ async fn end_asked() {
 fn gateway(config: &Config, welcome: &Welcome, clock: Clock) -> Result<Gateway, Error> {
     let gateway = Gateway::new(config.secrets(), Arc::new(move || clock.now()));
     gateway.arms().allow(config.settings.arms_allow.iter().cloned());
+    gateway.web().allow(config.settings.web_allow.iter().cloned());
     let timeouts = Timeouts { first_chunk: config.settings.model_timeout.duration(), ..Timeouts::default() };
     let provider = |(name, url): (&String, &String)| ProviderConfig {
         name: name.clone(),

@@ -26,11 +26,12 @@ const fn guide(name: &'static str, key: &'static str, own: &'static str) -> Vari
 }
 
 /// Variables that set keys; of two that set the same key the first wins.
-pub static SETTING: [Variable; 35] = [
+pub static SETTING: [Variable; 36] = [
     own("HALE_LISTEN", "listen"),
     own("HALE_DATA", "data"),
     own("HALE_PACKS", "packs"),
     own("HALE_FILES_ALLOW", "files.allow"),
+    own("HALE_WEB_ALLOW", "web.allow"),
     own("HALE_JOBS_ALLOW", "jobs.allow"),
     own("HALE_ARMS_ALLOW", "arms.allow"),
     own("HALE_RUN_TIMEOUT", "run.timeout"),

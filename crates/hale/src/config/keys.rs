@@ -6,6 +6,7 @@
 
 use super::value::{ChaosAllow, Dialect, LogFormat, LogLevel, ModelRetry, Raw, Setting, SimMode, Size};
 use hale_core::time::Millis;
+use hale_core::web::Site;
 use hale_sandbox::Grant;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -89,6 +90,10 @@ settings! {
     packs: Option<PathBuf> = "packs", Start;
     /// Folders that packs may be granted, each with `:ro` or `:rw`. A pack that asks for more is refused at deploy.
     files_allow: Vec<Grant> = "files.allow", Start;
+    /// Where on the web packs may be granted to call: `example.com`, `*.rust-lang.org`, or `*` for every public host, on
+    /// ports 80 and 443; another port, or an address that is not public, is named as it is: `10.0.0.7:8080`. Empty means
+    /// nowhere. A pack that asks for more is refused at deploy.
+    web_allow: Vec<Site> = "web.allow", Start;
     /// Programs, and folders of programs, that packs of kind `job` may run. Your list takes the place of the default.
     jobs_allow: Vec<PathBuf> = "jobs.allow", Start;
     /// Hosts beside this machine on which arms may be: names or addresses. Arms say themselves where they are, so

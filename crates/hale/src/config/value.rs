@@ -5,6 +5,7 @@
 //! Read next: [`super::keys`].
 
 use hale_core::time::Millis;
+use hale_core::web::Site;
 use hale_sandbox::Grant;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -159,6 +160,22 @@ impl Setting for Grant {
     fn from_raw(raw: &Raw) -> Result<Self, String> {
         match raw {
             Raw::Text(text) => text.parse().map_err(|error: hale_sandbox::grant::Error| error.to_string()),
+            Raw::List(_) | Raw::Other(_) => Err(format!("this is not {}", Self::EXPECTS)),
+        }
+    }
+}
+
+impl Setting for Site {
+    const EXPECTS: &'static str = "a host such as example.com, *.example.com, * or 10.0.0.7:8080";
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+    fn show(&self) -> String {
+        self.to_string()
+    }
+    fn from_raw(raw: &Raw) -> Result<Self, String> {
+        match raw {
+            Raw::Text(text) => text.parse().map_err(|error: hale_core::web::Error| error.to_string()),
             Raw::List(_) | Raw::Other(_) => Err(format!("this is not {}", Self::EXPECTS)),
         }
     }

@@ -45,7 +45,7 @@ impl Shape for wire::UndoRequest {}
 impl Shape for wire::InjectFault {}
 impl Shape for wire::CreateKey {}
 
-impl Shape for wire::DeployPack {
+impl Shape for wire::packs::DeployPack {
     const BYTES: usize = PACK_BODY_BYTES;
 }
 
@@ -61,7 +61,7 @@ macro_rules! may_be_absent {
 may_be_absent!(
     wire::CancelRun,
     wire::RetryRun,
-    wire::RollbackPack,
+    wire::packs::RollbackPack,
     wire::waits::Decide,
     wire::dlq::ReplayRun
 );

@@ -44,7 +44,7 @@ pub async fn show(
 pub async fn deploy(
     State(app): State<Arc<App>>,
     By(caller): By,
-    Input(pack): Input<wire::DeployPack>,
+    Input(pack): Input<wire::packs::DeployPack>,
 ) -> Result<Response, Refusal> {
     let dry_run = if pack.dry_run { DryRun::Yes } else { DryRun::No };
     put(&app, pack, dry_run, &caller).await
@@ -54,14 +54,14 @@ pub async fn deploy(
 pub async fn validate(
     State(app): State<Arc<App>>,
     By(caller): By,
-    Input(pack): Input<wire::DeployPack>,
+    Input(pack): Input<wire::packs::DeployPack>,
 ) -> Result<Response, Refusal> {
     put(&app, pack, DryRun::Yes, &caller).await
 }
 
 async fn put(
     app: &App,
-    pack: wire::DeployPack,
+    pack: wire::packs::DeployPack,
     dry_run: DryRun,
     caller: &Caller,
 ) -> Result<Response, Refusal> {
@@ -97,7 +97,7 @@ pub async fn rollback(
     State(app): State<Arc<App>>,
     By(caller): By,
     Segment(name): Segment,
-    Input(order): Input<wire::RollbackPack>,
+    Input(order): Input<wire::packs::RollbackPack>,
 ) -> Result<Json<PackView>, Refusal> {
     shown(app.engine.rollback(&name, order.to.as_deref(), &caller).await)
 }

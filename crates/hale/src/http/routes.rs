@@ -294,11 +294,11 @@ pub static TABLE: &[Route] = &[
     route!(Get "/api/v1/packs" "packs.list" "The packs in their current versions" packs::list)
         .gives(200, json!(wire::Page<wire::PackView>)),
     route!(Post "/api/v1/packs" "packs.deploy" "Deploy a pack file" packs::deploy)
-        .takes(json!(wire::DeployPack))
+        .takes(json!(wire::packs::DeployPack))
         .gives(201, json!(wire::PackView))
         .also(&[200, 403, 409, 422, 503]),
     route!(Post "/api/v1/packs/validate" "packs.validate" "Check a pack file; changes nothing" packs::validate)
-        .takes(json!(wire::DeployPack))
+        .takes(json!(wire::packs::DeployPack))
         .gives(200, json!(wire::PackView))
         .also(&[403, 409, 422]),
     route!(Get "/api/v1/packs/{name}" "packs.show" "One pack with its versions and source" packs::show)
@@ -306,7 +306,7 @@ pub static TABLE: &[Route] = &[
         .gives(200, json!(wire::PackView))
         .also(&[404]),
     route!(Post "/api/v1/packs/{name}/rollback" "packs.rollback" "Make an older version current" packs::rollback)
-        .takes(json!(wire::RollbackPack))
+        .takes(json!(wire::packs::RollbackPack))
         .gives(200, json!(wire::PackView))
         .also(&[404, 409]),
     route!(Post "/api/v1/packs/{name}/enable" "packs.enable" "Take new runs of a pack" packs::enable)

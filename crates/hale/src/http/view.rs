@@ -163,6 +163,7 @@ pub fn pack(info: &PackInfo, detail: Detail) -> wire::PackView {
         fallback: manifest.fallback.clone(),
         tools: manifest.tools.clone(),
         files: manifest.files.clone(),
+        web: manifest.web.clone(),
         timeout_ms: manifest.limits.timeout.0,
         deployed_at: info.deployed_at.rfc3339(),
         deployed_by: info.by.clone(),

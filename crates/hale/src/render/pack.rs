@@ -77,6 +77,7 @@ fn details(pack: &PackView, look: &Look) -> Vec<(&'static str, String)> {
         ("tools", pack.tools.join(", ")),
         ("runs", runs(pack)),
         ("files", pack.files.join(", ")),
+        ("web", pack.web.join(", ")),
         ("limit", when::span(pack.timeout_ms)),
         ("deployed", deployed),
         ("versions", pack.versions.join(", ")),
@@ -93,6 +94,8 @@ pub fn deployed(pack: &PackView, look: &Look) -> String {
     let runs = runs(pack);
     let grants = if pack.files.is_empty() { "no files".to_owned() } else { pack.files.join(", ") };
     let tools = if pack.tools.is_empty() { "no tools".to_owned() } else { pack.tools.join(", ") };
+    let web = if pack.web.is_empty() { String::new() } else { format!("; calls {}", pack.web.join(", ")) };
+    let grants = format!("{grants}{web}");
     let grants = if runs.is_empty() { format!("{grants}; {tools}") } else { grants };
     text.push_str(&pairs(&[
         ("runs", runs),

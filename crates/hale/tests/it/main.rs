@@ -26,6 +26,7 @@ mod cli_audit;
 mod cli_contexts;
 mod surfaces;
 mod cli_tasks;
+mod cli_web;
 mod world;
 mod proof_kill;
 mod proof_bulk;

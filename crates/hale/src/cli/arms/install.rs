@@ -4,7 +4,8 @@
 
 use crate::cli::ctx::Ctx;
 use crate::exit::{Error, Exit};
-use crate::wire::{DeployPack, PackView, Page};
+use crate::wire::packs::DeployPack;
+use crate::wire::{PackView, Page};
 use hale_core::code::Code;
 use hale_core::nearest::nearest;
 

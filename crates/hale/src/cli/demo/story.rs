@@ -9,9 +9,9 @@ use crate::cli::ctx::Ctx;
 use crate::client::{Ask, Client};
 use crate::exit::{Error, Exit};
 use crate::render::{diagnosis, when};
+use crate::wire::packs::DeployPack;
 use crate::wire::{
-    DeployPack, Diagnosis, FaultView, FixReport, FixRequest, History, InjectFault, PackView, RunView,
-    StartRun, Status,
+    Diagnosis, FaultView, FixReport, FixRequest, History, InjectFault, PackView, RunView, StartRun, Status,
 };
 use hale_core::run::{Event, Step, StepKind};
 use serde_json::{Value, json};

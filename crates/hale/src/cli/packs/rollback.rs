@@ -3,7 +3,8 @@
 use crate::cli::ctx::Ctx;
 use crate::client::escape;
 use crate::exit::{Error, Exit};
-use crate::wire::{PackView, RollbackPack};
+use crate::wire::PackView;
+use crate::wire::packs::RollbackPack;
 
 /// Make an earlier version the current one; runs under way keep theirs
 #[derive(Debug, clap::Args)]
