@@ -8,6 +8,7 @@ use crate::facade::prune::Retention;
 use crate::worker::jobs::JobsConfig;
 use arc_swap::ArcSwap;
 use hale_core::fault;
+use hale_core::guard::Action;
 use hale_core::id::WorkerId;
 use hale_core::limits;
 use hale_core::queue::{WEIGHTS, Weights};
@@ -42,6 +43,8 @@ pub struct Config {
     pub spare_models: Vec<String>,
     /// The longest model call.
     pub model_timeout: Millis,
+    /// What the content guard does where a pack says nothing.
+    pub guard_default: Action,
     /// Ended runs are kept this long.
     pub retention: Millis,
     /// How long and how much of everything is kept.
@@ -68,6 +71,7 @@ impl Config {
             default_model: "sim/small".to_owned(),
             spare_models: vec!["sim/backup".to_owned()],
             model_timeout: Millis::seconds(120),
+            guard_default: Action::Shadow,
             retention: Millis::seconds(86_400),
             keep: Retention::a_day(),
             jobs: JobsConfig::default(),

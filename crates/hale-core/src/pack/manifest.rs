@@ -6,6 +6,7 @@
 
 use super::job::Job;
 use super::schema::{InputError, InputSchema};
+use crate::guard::Rules;
 use crate::limiter::{Limit, Rate};
 use crate::limits;
 use crate::retry;
@@ -122,6 +123,9 @@ pub struct Manifest {
     /// Folders that the file tools may touch, each with its mode: `/var/log:ro`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
+    /// What is done with secrets and personal data that pass; where it says nothing, the server's default holds.
+    #[serde(default, skip_serializing_if = "Rules::is_none")]
+    pub guard: Rules,
     pub limits: Limits,
     #[serde(default)]
     pub input: InputSchema,

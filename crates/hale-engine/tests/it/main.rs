@@ -13,6 +13,7 @@ mod durable_faults;
 mod evidence;
 mod fixes;
 mod flight;
+mod guard;
 mod jobs;
 mod killswitch;
 mod idle;
