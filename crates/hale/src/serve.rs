@@ -7,13 +7,14 @@
 
 use crate::access::{Access, Policy, RequireKey};
 use crate::config::Config;
-use crate::config::value::ChaosAllow;
+use crate::config::value::{ChaosAllow, GuardDefault};
 use crate::exit::{Error, Exit};
 use crate::http::{About, App, Life, Stage, guard, listen, status};
 use crate::keys::{self, ServerKey};
 use crate::wire::Status;
 use arc_swap::ArcSwap;
 use hale_core::fault;
+use hale_core::guard::Action;
 use hale_core::limits;
 use hale_core::meter::Meters;
 use hale_core::time::Millis;
@@ -310,6 +311,7 @@ fn engine_config(config: &Config, clock: Clock, faults: fault::Handle) -> hale_e
         default_model: settings.model_default.clone(),
         spare_models,
         model_timeout: settings.model_timeout,
+        guard_default: guard_default(config),
         retention: settings.retention_runs,
         keep: Retention {
             runs: settings.retention_runs,
@@ -320,6 +322,16 @@ fn engine_config(config: &Config, clock: Clock, faults: fault::Handle) -> hale_e
         },
         clock,
         faults,
+    }
+}
+
+/// What the content guard does where a pack says nothing.
+pub fn guard_default(config: &Config) -> Action {
+    match config.settings.guard_default {
+        GuardDefault::Allow => Action::Allow,
+        GuardDefault::Shadow => Action::Shadow,
+        GuardDefault::Redact => Action::Redact,
+        GuardDefault::Block => Action::Block,
     }
 }
 

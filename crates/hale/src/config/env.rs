@@ -26,7 +26,7 @@ const fn guide(name: &'static str, key: &'static str, own: &'static str) -> Vari
 }
 
 /// Variables that set keys; of two that set the same key the first wins.
-pub static SETTING: [Variable; 33] = [
+pub static SETTING: [Variable; 34] = [
     own("HALE_LISTEN", "listen"),
     own("HALE_DATA", "data"),
     own("HALE_PACKS", "packs"),
@@ -51,6 +51,7 @@ pub static SETTING: [Variable; 33] = [
     own("HALE_MODEL_TIMEOUT", "model.timeout"),
     guide("AXONFLOW_LLM_TIMEOUT", "model.timeout", "HALE_MODEL_TIMEOUT"),
     own("HALE_MODEL_BASE_URL", "providers.openai.base_url"),
+    own("HALE_GUARD_DEFAULT", "guard.default"),
     own("HALE_SIM_ENABLED", "sim.enabled"),
     own("HALE_ACCESS_REQUIRE_KEY", "access.require_key"),
     own("HALE_ACCESS_HOSTS", "access.hosts"),

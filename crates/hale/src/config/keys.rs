@@ -4,7 +4,7 @@
 //! Leaves to others: the names of environment variables ([`super::env`]), checks across settings ([`super::check`]).
 //! Read next: [`super::load`].
 
-use super::value::{ChaosAllow, Dialect, LogFormat, LogLevel, Raw, Setting, SimMode, Size};
+use super::value::{ChaosAllow, Dialect, GuardDefault, LogFormat, LogLevel, Raw, Setting, SimMode, Size};
 use hale_core::time::Millis;
 use hale_sandbox::Grant;
 use std::collections::BTreeMap;
@@ -120,6 +120,9 @@ settings! {
     model_default: String = "model.default", Start;
     /// Longest model call; never longer than what is left of the run's own limit.
     model_timeout: Millis = "model.timeout", Start;
+    /// What is done with secrets and personal data in inputs, outputs and results of tools, where the pack says
+    /// nothing: `shadow` counts and logs, `redact` puts the kind in their place, `block` fails the run.
+    guard_default: GuardDefault = "guard.default", Start;
     /// Whether the simulated provider is started: `auto` when the default model is `sim/…`.
     sim_enabled: SimMode = "sim.enabled", Start;
     /// Whether an API key is needed on loopback too. Elsewhere it always is.

@@ -247,6 +247,11 @@ words!(
     Loopback = "loopback", Always = "always", Never = "never",
 );
 words!(
+    /// What the content guard does where a pack says nothing.
+    GuardDefault, "allow, shadow, redact or block",
+    Allow = "allow", Shadow = "shadow", Redact = "redact", Block = "block",
+);
+words!(
     /// How a provider is spoken to.
     Dialect, "openai",
     OpenAi = "openai",
