@@ -7,7 +7,14 @@ use hale_core::run::{Run, StateName};
 use hale_engine::live::Live;
 use hale_sandbox::Grant;
 use serde_json::json;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tracing::Level;
+
+/// Later than the reader has come.
+fn streamed(text: &'static str) -> Turn {
+    Turn::Late(Duration::from_secs(1), Box::new(Turn::Stream(text)))
+}
 
 const MAIL: &str = "ada@example.com";
 
@@ -36,27 +43,28 @@ async fn ran(world: &World, folder: &std::path::Path, case: Case<'_>) -> Seen {
         folder.display(),
         case.guard
     );
-    world.deploy("agent", &more).await;
+    // A version of a pack never changes: each guard has a pack of its own.
+    let name = format!("agent-{}", case.guard.bytes().map(u32::from).sum::<u32>());
+    world.deploy(&name, &more).await;
     world.model.script(case.turns);
-    let run = world.engine.submit(order("agent", json!({"note": case.input})), &caller()).await.unwrap().run;
+    let run = world.engine.submit(order(&name, json!({"note": case.input})), &caller()).await.unwrap().run;
     let mut live = world.engine.live(run.id);
+    let heard_so_far = Arc::new(Mutex::new(String::new()));
+    let read = heard_so_far.clone();
     let reader = tokio::spawn(async move {
-        let mut read = String::new();
-        loop {
-            match live.recv().await.expect("no piece is missed") {
-                Live::Chunk { offset, text, .. } => {
-                    assert_eq!(offset, read.len() as u64, "offsets are those of what was let through");
-                    read.push_str(&text);
-                }
-                Live::Ended => break,
-                _ => {}
+        while let Ok(live) = live.recv().await {
+            if let Live::Chunk { offset, text, .. } = live {
+                let mut read = read.lock().unwrap();
+                assert_eq!(offset, read.len() as u64, "offsets are those of what was let through");
+                read.push_str(&text);
             }
         }
-        read
     });
     let ended = world.end(run.id).await;
     let journal = format!("{:?}", world.events(run.id).await);
-    let read = reader.await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    reader.abort();
+    let read = heard_so_far.lock().unwrap().clone();
     let heard = format!(
         "{:?}",
         world.model.calls.lock().unwrap().iter().map(|call| &call.messages).collect::<Vec<_>>()
@@ -92,8 +100,8 @@ fn blocked(seen: &Seen, place: &str) {
 async fn what_comes_in_reaches_the_model_as_the_pack_says() {
     let (_dir, root) = folder();
     let world = world(&root).await;
-    world.logs.expect(&["Execution failed"]);
-    let of = |guard| Case { guard, input: "from ada@example.com", turns: vec![Turn::Stream("Fine.")] };
+    world.logs.expect(&["Execution failed", "Step failed"]);
+    let of = |guard| Case { guard, input: "from ada@example.com", turns: vec![streamed("Fine.")] };
     let seen = ran(&world, &root, of("{ input: shadow }")).await;
     assert!(seen.heard.contains(MAIL));
     assert!(world.logs.has(Level::WARN, "PII detected"), "{:#?}", world.logs.lines());
@@ -116,11 +124,11 @@ async fn what_comes_in_reaches_the_model_as_the_pack_says() {
 async fn what_the_model_says_is_read_and_journaled_as_the_pack_says() {
     let (_dir, root) = folder();
     let world = world(&root).await;
-    world.logs.expect(&["Execution failed"]);
+    world.logs.expect(&["Execution failed", "Step failed"]);
     let of = |guard| Case {
         guard,
         input: "x",
-        turns: vec![Turn::Stream("Write to ada@example.com now, or ada@example.com")],
+        turns: vec![streamed("Write to ada@example.com now, or ada@example.com")],
     };
     let seen = ran(&world, &root, of("{ output: shadow }")).await;
     assert_eq!(seen.read, "Write to ada@example.com now, or ada@example.com");
@@ -148,7 +156,7 @@ async fn what_the_model_gives_to_a_tool_is_output_too() {
 async fn what_a_tool_gives_is_journaled_and_heard_as_the_pack_says() {
     let (_dir, root) = folder();
     let world = world(&root).await;
-    world.logs.expect(&["Execution failed"]);
+    world.logs.expect(&["Execution failed", "Step failed"]);
     for (guard, heard) in [
         ("{ tools: shadow }", "write to ada@example.com today"),
         ("{ tools: redact }", "write to [email] today"),
