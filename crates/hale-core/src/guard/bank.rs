@@ -144,7 +144,7 @@ pub(super) fn iban(view: &View<'_>) -> Option<Hit> {
     let country = [letter(0)?, letter(1)?];
     let length = view.is(2, digit).then(|| iban_length(country))??;
     let (mut read, mut at, mut grouped) = ([0u8; 34], 0, None);
-    for count in 0..length {
+    for (count, byte) in read.iter_mut().enumerate().take(length) {
         // Groups of four, with the same gap all the way.
         if count > 0 && count % 4 == 0 {
             let gap = view.peek(at).filter(|byte| b" -".contains(byte));
@@ -155,7 +155,7 @@ pub(super) fn iban(view: &View<'_>) -> Option<Hit> {
                 at += 1;
             }
         }
-        read[count] = view.peek(at).filter(u8::is_ascii_alphanumeric)?;
+        *byte = view.peek(at).filter(u8::is_ascii_alphanumeric)?;
         at += 1;
     }
     let sure = !view.is(at, |byte| byte.is_ascii_alphanumeric()) && view.is(3, digit);

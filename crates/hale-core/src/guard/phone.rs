@@ -99,7 +99,7 @@ pub(super) fn national(view: &View<'_>) -> Option<Hit> {
 fn shaped(view: &View<'_>, from: usize) -> Option<(usize, [u8; 10], bool)> {
     let open = usize::from(view.is(from, |byte| byte == b'('));
     let (mut digits, mut at, mut gap) = ([0u8; 10], from + open, None);
-    for n in 0..10 {
+    for (n, value) in digits.iter_mut().enumerate() {
         if n == 3 && open == 1 {
             view.peek(at).filter(|byte| *byte == b')')?;
             at += 1 + view.run(at + 1, 1, |byte| b" -".contains(&byte));
@@ -112,7 +112,7 @@ fn shaped(view: &View<'_>, from: usize) -> Option<(usize, [u8; 10], bool)> {
             }
             at += usize::from(here.is_some());
         }
-        digits[n] = view.peek(at).filter(|byte| digit(*byte))? - b'0';
+        *value = view.peek(at).filter(|byte| digit(*byte))? - b'0';
         at += 1;
     }
     let plain = open == 0 && matches!(gap, None | Some(b' '));
