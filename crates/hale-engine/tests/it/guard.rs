@@ -51,7 +51,7 @@ async fn ran(world: &World, folder: &std::path::Path, case: Case<'_>) -> Seen {
     let mut live = world.engine.live(run.id);
     let heard_so_far = Arc::new(Mutex::new(String::new()));
     let read = heard_so_far.clone();
-    let reader = tokio::spawn(async move {
+    let reader = hale_engine::tasks::spawn("test-reader", async move {
         while let Ok(live) = live.recv().await {
             if let Live::Chunk { offset, text, .. } = live {
                 let mut read = read.lock().unwrap();
