@@ -62,6 +62,13 @@ const PROOFS: &[Proof] = &[
         size: Size { option: "--operations", variable: "HALE_PROVE_OPERATIONS", default: 1_000_000 },
     },
     Proof {
+        name: "guard-splits",
+        about: "secrets and personal data in prose, JSON and events, cut at every place: nothing passes the guard",
+        krate: "hale-core",
+        filter: "guard_splits::",
+        size: Size { option: "--cases", variable: "HALE_PROVE_SPLITS", default: 1_000_000 },
+    },
+    Proof {
         name: "job-kills",
         about: "jobs, their supervisors and their owners killed at any moment: no process is left",
         krate: "hale-sandbox",

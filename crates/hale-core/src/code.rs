@@ -42,6 +42,8 @@ pub enum Code {
     E015,
     /// The program of a job failed.
     E016,
+    /// The content guard blocked what was to pass.
+    E017,
 }
 
 /// What a code means and how it is answered.
@@ -54,9 +56,9 @@ pub struct Meaning {
     pub exit: u8,
 }
 
-pub const ALL: [Code; 16] = {
+pub const ALL: [Code; 17] = {
     use Code::*;
-    [E001, E002, E003, E004, E005, E006, E007, E008, E009, E010, E011, E012, E013, E014, E015, E016]
+    [E001, E002, E003, E004, E005, E006, E007, E008, E009, E010, E011, E012, E013, E014, E015, E016, E017]
 };
 
 impl Code {
@@ -78,6 +80,7 @@ impl Code {
             Code::E014 => ("server unavailable", 503, 69),
             Code::E015 => ("internal error", 500, 1),
             Code::E016 => ("program failed", 422, 20),
+            Code::E017 => ("content blocked", 422, 20),
         };
         Meaning { title, http_status, exit }
     }

@@ -12,6 +12,7 @@ pub mod cron;
 pub mod failure;
 pub mod fault;
 pub mod filter;
+pub mod guard;
 pub mod id;
 pub mod kill;
 pub mod killswitch;

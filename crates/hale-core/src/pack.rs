@@ -15,6 +15,7 @@ pub mod template;
 
 mod arm;
 mod error;
+mod guard;
 mod import;
 mod job_keys;
 mod keys;

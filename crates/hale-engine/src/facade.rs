@@ -288,6 +288,7 @@ impl Engine {
         worker.switches = self.0.switches.clone();
         worker.files_allow.clone_from(&self.0.config.files_allow);
         worker.model_timeout = self.0.config.model_timeout;
+        worker.guard_default = self.0.config.guard_default;
         worker.blobs = Some(self.0.blobs.clone());
         worker.stow = self.0.stow.clone();
         worker.keep = Some(Keep::here(self.0.blobs.clone()));

@@ -8,6 +8,7 @@ use crate::facade::prune::Retention;
 use crate::worker::jobs::JobsConfig;
 use arc_swap::ArcSwap;
 use hale_core::fault;
+use hale_core::guard::Action;
 use hale_core::id::WorkerId;
 use hale_core::limits;
 use hale_core::queue::{WEIGHTS, Weights};
@@ -50,6 +51,8 @@ pub struct Config {
     pub model_aliases: BTreeMap<String, String>,
     /// Waits between the tries of a client's call.
     pub model_retry: retry::Policy,
+    /// What the content guard does where a pack says nothing.
+    pub guard_default: Action,
     /// Ended runs are kept this long.
     pub retention: Millis,
     /// How long and how much of everything is kept.
@@ -79,6 +82,7 @@ impl Config {
             model_timeout: Millis::seconds(120),
             model_aliases: BTreeMap::new(),
             model_retry: retry::RetryClass::Tool.policy(),
+            guard_default: Action::Shadow,
             retention: Millis::seconds(86_400),
             keep: Retention::a_day(),
             jobs: JobsConfig::default(),

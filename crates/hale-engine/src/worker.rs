@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod arm;
+pub mod guarded;
 pub mod host;
 pub mod places;
 pub mod job;
@@ -23,6 +24,7 @@ use crate::clock::Clock;
 use crate::input::{Append, Refusal};
 use crate::live::Hub;
 use crate::stow::Stow;
+use hale_core::guard::Action;
 use hale_core::id::{RunId, WorkerId};
 use hale_core::killswitch::Switch;
 use hale_core::pack::{Kind, Manifest};
@@ -105,6 +107,8 @@ pub struct Worker {
     /// Folders that may be granted here; checked again, since a worker may run on another machine.
     pub files_allow: Vec<Grant>,
     pub model_timeout: Millis,
+    /// What the content guard does where a pack says nothing.
+    pub guard_default: Action,
     /// Where large outputs go; none in a process of its own, which keeps them inline.
     pub blobs: Option<Arc<dyn Blobs>>,
     /// Runs whose output could not be stored yet.
@@ -147,6 +151,7 @@ impl Worker {
             clock,
             files_allow: Vec::new(),
             model_timeout: Millis::seconds(120),
+            guard_default: Action::Shadow,
             blobs: None,
             stow: Stow::default(),
             hidden: Vec::new(),

@@ -97,7 +97,7 @@ pub static SIGNALS: &[Signal] = &[
     run("run.attempts", Type::Int, "Times the run's last step was tried"),
     run("run.cancelled_by", Type::Text, "Who cancelled the run; empty if nobody did"),
     run("run.error_cause", Type::Text, "Cause id of the run's last recorded failure, also while it waits for its next try; empty if there is none"),
-    run("run.error_code", Type::Text, "Code of that failure, E001 to E016; empty if there is none"),
+    run("run.error_code", Type::Text, "Code of that failure, E001 to E017; empty if there is none"),
     run("run.error_origin", Type::Text, "Component where that failure began: provider:NAME, tool:NAME, worker, store; empty if there is none"),
     run("run.in_state_for", Type::Duration, "Time since the run entered its state"),
     run("run.limit", Type::Duration, "The time limit that the run was given"),

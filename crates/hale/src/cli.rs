@@ -24,6 +24,7 @@ pub mod doctor;
 pub mod down;
 pub mod explain;
 pub mod following;
+pub mod guard;
 pub mod keys;
 pub mod killswitch;
 pub mod lab;
@@ -127,6 +128,8 @@ enum Command {
     Why(why::Args),
     Doctor(doctor::Args),
     Explain(explain::Args),
+    #[command(subcommand)]
+    Guard(guard::Verb),
     Status(status::Args),
     Logs(logs::Args),
     #[command(subcommand)]
@@ -224,6 +227,7 @@ impl Command {
             Command::Demo(args) => demo::run(args, ctx),
             Command::Worker(args) => worker::run(args, ctx),
             Command::Explain(args) => explain::run(&args, ctx),
+            Command::Guard(verb) => verb.run(ctx),
             Command::Completions(args) => completions::run(&args, ctx),
             Command::Logs(args) => logs::run(&args, ctx),
             Command::Contexts(verb) => verb.run(ctx),
@@ -267,6 +271,7 @@ impl Command {
             | Command::Demo(_)
             | Command::Worker(_)
             | Command::Explain(_)
+            | Command::Guard(_)
             | Command::Completions(_)
             | Command::Logs(_)
             | Command::Lab(_)

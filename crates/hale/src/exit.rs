@@ -49,7 +49,7 @@ pub const TABLE: [(Exit, &str); 19] = [
     (Exit::Limit, "a limit is reached"),
     (Exit::PartlyDone, "partly done"),
     (Exit::Warnings, "doctor: warnings only"),
-    (Exit::Critical, "doctor: a critical finding"),
+    (Exit::Critical, "doctor: a critical finding; guard: something found"),
     (Exit::NotVerified, "the fix was applied and could not be verified"),
     (Exit::Undetermined, "doctor: the evidence does not decide"),
     (Exit::RunFailed, "the run FAILED"),

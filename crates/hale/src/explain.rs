@@ -31,6 +31,7 @@ static PAGES: [&str; code::ALL.len()] = [
     include_str!("../../../docs/errors/E014.md"),
     include_str!("../../../docs/errors/E015.md"),
     include_str!("../../../docs/errors/E016.md"),
+    include_str!("../../../docs/errors/E017.md"),
 ];
 
 /// What can be explained.

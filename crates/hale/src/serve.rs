@@ -8,13 +8,14 @@
 use crate::access::{Access, Policy, RequireKey};
 use crate::config::Config;
 use crate::config::check::as_alias;
-use crate::config::value::{ChaosAllow, Dialect, ModelRetry, Setting};
+use crate::config::value::{ChaosAllow, Dialect, GuardDefault, ModelRetry, Setting};
 use crate::exit::{Error, Exit};
 use crate::http::{About, App, Life, Stage, guard, listen, status};
 use crate::keys::{self, ServerKey};
 use crate::wire::Status;
 use arc_swap::ArcSwap;
 use hale_core::fault;
+use hale_core::guard::Action;
 use hale_core::limits;
 use hale_core::meter::Meters;
 use hale_core::retry::RetryClass;
@@ -330,6 +331,7 @@ fn engine_config(config: &Config, clock: Clock, faults: fault::Handle) -> hale_e
             ModelRetry::OctoLlm => RetryClass::Model.policy(),
             ModelRetry::Off => RetryClass::Never.policy(),
         },
+        guard_default: guard_default(config),
         retention: settings.retention_runs,
         keep: Retention {
             runs: settings.retention_runs,
@@ -340,6 +342,16 @@ fn engine_config(config: &Config, clock: Clock, faults: fault::Handle) -> hale_e
         },
         clock,
         faults,
+    }
+}
+
+/// What the content guard does where a pack says nothing.
+pub fn guard_default(config: &Config) -> Action {
+    match config.settings.guard_default {
+        GuardDefault::Allow => Action::Allow,
+        GuardDefault::Shadow => Action::Shadow,
+        GuardDefault::Redact => Action::Redact,
+        GuardDefault::Block => Action::Block,
     }
 }
 

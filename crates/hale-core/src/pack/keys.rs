@@ -13,7 +13,7 @@ use crate::limits;
 use crate::nearest::nearest;
 
 /// All keys of a pack.
-pub(super) const KEYS: [&str; 36] = [
+pub(super) const KEYS: [&str; 37] = [
     "name",
     "version",
     "description",
@@ -30,6 +30,7 @@ pub(super) const KEYS: [&str; 36] = [
     "approve",
     "approval_timeout",
     "grants",
+    "guard",
     "limits",
     "input",
     "steps",
@@ -118,6 +119,7 @@ impl Reader {
         self.place_job(entries, &mut manifest);
         self.check_grants(entries, &manifest);
         self.check_tools(entries, &manifest);
+        self.check_guard(entries, &manifest);
         self.check_endpoint(entries, &manifest);
         manifest
     }
@@ -144,6 +146,7 @@ impl Reader {
             "approve" => manifest.approve = self.approve(node),
             "approval_timeout" => manifest.approval_timeout = self.approval_timeout(node),
             "grants" => (manifest.files, manifest.web) = self.grants(node),
+            "guard" => manifest.guard = self.guard(node),
             "limits" => manifest.limits = self.limits(node),
             "input" => put(&mut manifest.input, self.input(node)),
             "steps" => manifest.steps = self.steps(node),
@@ -271,7 +274,7 @@ impl Reader {
     }
 
     /// A word of a closed list, read by the type's own wire form.
-    fn one_of<T: serde::de::DeserializeOwned>(
+    pub(super) fn one_of<T: serde::de::DeserializeOwned>(
         &mut self,
         node: &Node,
         key: &str,

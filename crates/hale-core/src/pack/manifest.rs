@@ -6,6 +6,7 @@
 
 use super::job::Job;
 use super::schema::{InputError, InputSchema};
+use crate::guard::Rules;
 use crate::limiter::{Limit, Rate};
 use crate::limits;
 use crate::retry;
@@ -125,6 +126,9 @@ pub struct Manifest {
     /// Where `web.fetch` may call: `example.com`, `*.rust-lang.org`, `10.0.0.7:8080`; see [`crate::web`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub web: Vec<String>,
+    /// What is done with secrets and personal data that pass; where it says nothing, the server's default holds.
+    #[serde(default, skip_serializing_if = "Rules::is_none")]
+    pub guard: Rules,
     pub limits: Limits,
     #[serde(default)]
     pub input: InputSchema,

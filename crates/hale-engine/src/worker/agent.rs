@@ -4,19 +4,21 @@
 //! replay comes to the same point without calling anybody.
 //! Read next: [`super::toolbox`].
 
+use super::guarded::Guarded;
 use super::host::{Done, Halt, Host};
 use super::toolbox::{Means, Toolbox};
 use super::waits::Left;
 use hale_core::code::Code;
 use hale_core::failure::Failure;
+use hale_core::guard::Place;
 use hale_core::run::{Dispatch, StepKind, StepSpec, Usage};
 use hale_gateway::{ChatReply, ChatRequest, Chunk, Message, Served};
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::Instant;
 
 struct Agent<'a> {
     host: &'a Host<'a>,
+    guard: &'a Guarded<'a>,
     toolbox: Toolbox,
     messages: Vec<Message>,
     turns: u32,
@@ -27,14 +29,21 @@ struct Agent<'a> {
 /// # Errors
 /// [`Halt`], as every step may end the run.
 pub async fn run(host: &Host<'_>) -> Result<Value, Halt> {
+    let guard = Guarded::new(host);
+    let answer = turns(host, &guard).await;
+    guard.tell();
+    answer
+}
+
+async fn turns(host: &Host<'_>, guard: &Guarded<'_>) -> Result<Value, Halt> {
     let toolbox =
         Toolbox::open(&host.manifest, &host.delegates, (&host.worker.files_allow, &host.worker.hidden))
             .map_err(Halt::failed)?;
-    let input = host.input()?;
+    let input = guard.value(&Place::Input, host.input()?).map_err(Halt::failed)?;
     let system = Message::system(host.manifest.system_prompt.clone());
     let asked = serde_json::to_string_pretty(&input).unwrap_or_else(|_| input.to_string());
     let messages = vec![system, Message::user(asked)];
-    let mut agent = Agent { host, toolbox, messages, turns: 0 };
+    let mut agent = Agent { host, guard, toolbox, messages, turns: 0 };
     let steps = &host.manifest.steps;
     if steps.is_empty() {
         let answer = agent.answer().await?;
@@ -110,22 +119,19 @@ impl Agent<'_> {
             }),
         };
         let request = self.request(index);
-        let offset = AtomicU64::new(0);
+        let guard = self.guard;
         let value = host
             .step(spec, |attempt| async move {
-                let hear = |chunk: Chunk<'_>| match chunk {
-                    Chunk::Text(text) => {
-                        let at = offset.fetch_add(text.len() as u64, Ordering::Relaxed);
-                        host.chunk(index, attempt, at, text);
-                    }
-                    Chunk::Restart { .. } => offset.store(0, Ordering::Relaxed),
-                };
-                let served = host
+                let stream = guard.stream(index, attempt);
+                let hear = |chunk: Chunk<'_>| stream.hear(chunk);
+                let mut served = host
                     .worker
                     .gateway
                     .chat_while(&route, request, (&hear, &|| !host.worker.switches.is_over(&host.run)))
                     .await
                     .map_err(|failed| failed.failure)?;
+                stream.end();
+                guard.reply(&mut served.reply)?;
                 said_by_fallback(host, &served);
                 done(&served)
             })
@@ -168,7 +174,10 @@ impl Agent<'_> {
         }
         match means {
             Means::Sleep => return host.sleep(name, arguments).await,
-            Means::Child(child) => return host.delegate(child, arguments, self.left()).await,
+            Means::Child(child) => {
+                let answer = host.delegate(child, arguments, self.left()).await?;
+                return self.guard.value(&Place::Tool(name), answer).map_err(Halt::failed);
+            }
             Means::Sandbox | Means::Web(_) | Means::Unknown => {}
         }
         let spec = StepSpec {
@@ -178,6 +187,7 @@ impl Agent<'_> {
             dispatch: toolbox.dispatch(&name),
             request: arguments.clone(),
         };
+        let guard = self.guard;
         host.step(spec, |_| async move {
             let switches = &host.worker.switches;
             switches.admit(&name)?;
@@ -193,10 +203,12 @@ impl Agent<'_> {
                     }
                 }
             };
-            tokio::select! {
+            let mut done = tokio::select! {
                 failure = switches.cut(&name) => Err(failure),
                 done = call => done,
-            }
+            }?;
+            done.value = guard.value(&Place::Tool(name), done.value)?;
+            Ok(done)
         })
         .await
     }

@@ -6,23 +6,26 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<(Level, String)>>>);
+struct Kept(Arc<Mutex<Vec<(Level, String, String)>>>);
 
-struct Message(String);
+/// The sentence, and every field.
+struct Message(String, String);
 
 impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         if field.name() == "message" {
             self.0 = format!("{value:?}");
+        } else {
+            self.1.push_str(&format!(" {}={value:?}", field.name()));
         }
     }
 }
 
 impl<S: Subscriber> Layer<S> for Kept {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut message = Message(String::new());
+        let mut message = Message(String::new(), String::new());
         event.record(&mut message);
-        self.0.lock().unwrap().push((*event.metadata().level(), message.0));
+        self.0.lock().unwrap().push((*event.metadata().level(), message.0, message.1));
     }
 }
 
@@ -46,11 +49,17 @@ impl Logs {
     }
 
     pub fn has(&self, level: Level, line: &str) -> bool {
-        self.kept.0.lock().unwrap().iter().any(|(at, text)| *at == level && text == line)
+        self.kept.0.lock().unwrap().iter().any(|(at, text, _)| *at == level && text == line)
+    }
+
+    /// Lines with their fields.
+    pub fn whole(&self) -> Vec<String> {
+        let kept = self.kept.0.lock().unwrap();
+        kept.iter().map(|(level, text, fields)| format!("{level} {text}{fields}")).collect()
     }
 
     pub fn lines(&self) -> Vec<String> {
-        self.kept.0.lock().unwrap().iter().map(|(level, text)| format!("{level} {text}")).collect()
+        self.kept.0.lock().unwrap().iter().map(|(level, text, _)| format!("{level} {text}")).collect()
     }
 }
 
@@ -60,7 +69,7 @@ impl Drop for Logs {
             return;
         }
         let expected = self.expected.lock().unwrap();
-        for (level, text) in self.kept.0.lock().unwrap().iter() {
+        for (level, text, _) in self.kept.0.lock().unwrap().iter() {
             let right = expected.iter().any(|beginning| text.starts_with(beginning));
             assert!(*level != Level::ERROR || right, "an ERROR line that nobody expected: {text}");
         }

@@ -14,6 +14,7 @@ mod evidence;
 mod fetches;
 mod fixes;
 mod flight;
+mod guard;
 mod jobs;
 mod killswitch;
 mod idle;

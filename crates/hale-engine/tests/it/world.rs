@@ -9,7 +9,7 @@ use hale_core::run::{Event, Record, Run, StateName, Step, Trigger};
 use hale_core::time::{Millis, Timestamp};
 use hale_engine::recorder::Recorder;
 use hale_engine::{Caller, Clock, Config, DryRun, Engine, Parts, Submit};
-use hale_gateway::provider::{ChatReply, ChatRequest, Finish, OnChunk, Provider, ToolCall, Usage};
+use hale_gateway::provider::{ChatReply, ChatRequest, Chunk, Finish, OnChunk, Provider, ToolCall, Usage};
 use hale_gateway::secret::Secrets;
 use hale_gateway::{Error, Gateway};
 use hale_store::audit::{Head, Sealed};
@@ -231,6 +231,8 @@ async fn without_room(inner: &Memory, batch: Vec<Op>) -> Read<Vec<OpResult>> {
 /// What the model does at one call.
 pub enum Turn {
     Say(&'static str),
+    /// The same, letter by letter.
+    Stream(&'static str),
     Call(&'static str, Value),
     /// Several calls in one turn.
     Calls(Vec<(&'static str, Value)>),
@@ -280,7 +282,11 @@ impl Provider for Scripted {
         "sim"
     }
 
-    fn chat<'a>(&'a self, request: &'a ChatRequest, _: OnChunk<'a>) -> Boxed<'a, Result<ChatReply, Error>> {
+    fn chat<'a>(
+        &'a self,
+        request: &'a ChatRequest,
+        hear: OnChunk<'a>,
+    ) -> Boxed<'a, Result<ChatReply, Error>> {
         self.calls.lock().unwrap().push(request.clone());
         let turn = self.turns.lock().unwrap().pop_front().unwrap_or(Turn::Say("done"));
         let model = request.model.clone();
@@ -295,6 +301,12 @@ impl Provider for Scripted {
             match turn {
                 Turn::Late(..) => unreachable!("no test thinks twice"),
                 Turn::Say(text) => Ok(reply(&model, text, (Vec::new(), 10))),
+                Turn::Stream(text) => {
+                    text.char_indices().for_each(|(at, letter)| {
+                        hear(Chunk::Text(&text[at..at + letter.len_utf8()]));
+                    });
+                    Ok(reply(&model, text, (Vec::new(), 10)))
+                }
                 Turn::Tokens(tokens) => {
                     let call =
                         ToolCall { id: "c".to_owned(), name: "nothing".to_owned(), arguments: json!({}) };

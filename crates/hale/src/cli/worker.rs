@@ -115,6 +115,7 @@ async fn work((slots, args): (u32, Args), config: &Config, ctx: &mut Ctx) -> Res
     let mut worker = Worker::new(id, link::link(writes), Arc::new(gateway), Hub::default(), clock);
     worker.files_allow.clone_from(&config.settings.files_allow);
     worker.model_timeout = config.settings.model_timeout;
+    worker.guard_default = crate::serve::guard_default(config);
     worker.hidden = vec![config.data.clone()];
     worker.jobs = jobs(config);
     let (tells, told) = mpsc::channel(limits::INBOX);

@@ -26,7 +26,7 @@ const fn guide(name: &'static str, key: &'static str, own: &'static str) -> Vari
 }
 
 /// Variables that set keys; of two that set the same key the first wins.
-pub static SETTING: [Variable; 36] = [
+pub static SETTING: [Variable; 37] = [
     own("HALE_LISTEN", "listen"),
     own("HALE_DATA", "data"),
     own("HALE_PACKS", "packs"),
@@ -54,6 +54,7 @@ pub static SETTING: [Variable; 36] = [
     own("HALE_MODEL_ALIASES", "model.aliases"),
     own("HALE_MODEL_RETRY", "model.retry"),
     own("HALE_MODEL_BASE_URL", "providers.openai.base_url"),
+    own("HALE_GUARD_DEFAULT", "guard.default"),
     own("HALE_SIM_ENABLED", "sim.enabled"),
     own("HALE_ACCESS_REQUIRE_KEY", "access.require_key"),
     own("HALE_ACCESS_HOSTS", "access.hosts"),

@@ -4,7 +4,9 @@
 //! Leaves to others: the names of environment variables ([`super::env`]), checks across settings ([`super::check`]).
 //! Read next: [`super::load`].
 
-use super::value::{ChaosAllow, Dialect, LogFormat, LogLevel, ModelRetry, Raw, Setting, SimMode, Size};
+use super::value::{
+    ChaosAllow, Dialect, GuardDefault, LogFormat, LogLevel, ModelRetry, Raw, Setting, SimMode, Size,
+};
 use hale_core::time::Millis;
 use hale_core::web::Site;
 use hale_sandbox::Grant;
@@ -131,6 +133,9 @@ settings! {
     /// Waits before the models of a client's call are tried again: `agentos` (1, 2, 4 s), `octollm` (4 to 60 s, four
     /// times), or `off`. `Retry-After` always wins, and no wait ends after the call's deadline.
     model_retry: ModelRetry = "model.retry", Start;
+    /// What is done with secrets and personal data in inputs, outputs and results of tools, where the pack says
+    /// nothing: `shadow` counts and logs, `redact` puts the kind in their place, `block` fails the run.
+    guard_default: GuardDefault = "guard.default", Start;
     /// Whether the simulated provider is started: `auto` when the default model is `sim/…`.
     sim_enabled: SimMode = "sim.enabled", Start;
     /// Whether an API key is needed on loopback too. Elsewhere it always is.

@@ -264,6 +264,11 @@ words!(
     Loopback = "loopback", Always = "always", Never = "never",
 );
 words!(
+    /// What the content guard does where a pack says nothing.
+    GuardDefault, "allow, shadow, redact or block",
+    Allow = "allow", Shadow = "shadow", Redact = "redact", Block = "block",
+);
+words!(
     /// How long a client's call waits before all its models are tried again.
     ModelRetry, "agentos, octollm or off",
     AgentOs = "agentos", OctoLlm = "octollm", Off = "off",

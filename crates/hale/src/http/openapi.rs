@@ -31,7 +31,7 @@ pub enum Shown {
 #[schemars(rename = "Failure")]
 #[expect(dead_code, reason = "a mirror for the schema; never made")]
 pub struct FailureShape {
-    /// `E001` to `E016`.
+    /// `E001` to `E017`.
     code: String,
     /// Stable id `area.cause`, for example `llm.rate_limited`.
     cause: String,

@@ -20,6 +20,7 @@ mod cli_logs;
 mod cli_logs_sink;
 mod cli_transcript;
 mod cli_exit;
+mod cli_guard;
 mod cli_dlq;
 mod cli_killswitch;
 mod cli_audit;
