@@ -132,7 +132,7 @@ impl Look {
 /// An answer that has begun.
 pub enum Answer {
     Whole { body: Bytes, head: Head },
-    Stream { stream: Stream, head: Head },
+    Stream { stream: Box<Stream>, head: Head },
 }
 
 /// What stands above an answer.

@@ -8,7 +8,6 @@
 mod heard;
 
 use crate::call::ProviderConfig;
-use crate::dialect::Version;
 use crate::dialect::ask::{Ask, Part, Role, Tool, Turn};
 use crate::egress::Egress;
 use crate::error::{Error, Said};
@@ -51,7 +50,7 @@ impl Spoken {
         call: &Call<'_>,
     ) -> Result<ChatReply, Error> {
         let (dialect, version) = (self.site.speaks.dialect(), self.site.speaks.version());
-        let written = dialect.write(&ask(request), call.model, version.unwrap_or(Version::default()));
+        let written = dialect.write(&ask(request), call.model, version.unwrap_or_default());
         let written = written.map_err(|bad| {
             let (provider, model) = call.names();
             Error::BadRequest { provider, model, status: 400, source: Said(bad.message) }

@@ -229,13 +229,7 @@ impl Built {
             lab,
             access,
             config: ArcSwap::from_pointee(config.entries.clone()),
-            about: About {
-                address,
-                data: config.data.clone(),
-                default_model: config.settings.model_default.clone(),
-                providers: urls,
-                dialects: dialects(config),
-            },
+            about: about(config, address, urls),
             life: Life::default(),
             shutdown: CancellationToken::new(),
             touches: guard::Touches::default(),
@@ -259,6 +253,16 @@ async fn simulated(config: &Config) -> Result<Option<sim::Server>, Error> {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let server = sim::Server::start(any, SIM_SEED, sim::Script::default()).await;
     server.map(Some).map_err(|error| Error::new(Exit::Failed, "start the simulated models").caused_by(&error))
+}
+
+fn about(config: &Config, address: SocketAddr, providers: HashMap<String, String>) -> About {
+    About {
+        address,
+        data: config.data.clone(),
+        default_model: config.settings.model_default.clone(),
+        providers,
+        dialects: dialects(config),
+    }
 }
 
 /// How providers are spoken to, but for OpenAI's dialect.

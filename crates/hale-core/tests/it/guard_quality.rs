@@ -24,21 +24,23 @@ fn wilson(part: u32, all: u32) -> (f64, f64, f64) {
     (share, (middle - reach) / scale, (middle + reach) / scale)
 }
 
-fn measured() -> BTreeMap<Kind, Tally> {
+/// The tallies, and every mistake in words.
+fn measured() -> (BTreeMap<Kind, Tally>, Vec<String>) {
+    let mut mistakes = Vec::new();
     let mut tallies: BTreeMap<Kind, Tally> = BTreeMap::new();
     for line in SET.lines() {
         let mut columns = line.splitn(3, '\t');
         let mut column = || columns.next().expect("a line has three columns");
         let (kind, value, text) = (column(), column(), column());
         let kind: Option<Kind> = serde_json::from_value(kind.into()).ok();
-        let at = text.find(value).unwrap();
+        let at = text.find(value).expect("the value stands in its text");
         let mut hit = false;
         for found in find(text) {
             let right =
                 Some(found.kind) == kind && found.span.start <= at && found.span.end >= at + value.len();
             hit |= right;
             if !right {
-                println!("false {}: {:?} in {text}", found.kind, &text[found.span.clone()]);
+                mistakes.push(format!("false {}: {:?} in {text}", found.kind, &text[found.span.clone()]));
             }
             tallies.entry(found.kind).or_default().wrong += u32::from(!right);
         }
@@ -46,16 +48,17 @@ fn measured() -> BTreeMap<Kind, Tally> {
             let tally = tallies.entry(kind).or_default();
             (tally.there, tally.hit) = (tally.there + 1, tally.hit + u32::from(hit));
             if !hit {
-                println!("missed {kind}: {text}");
+                mistakes.push(format!("missed {kind}: {text}"));
             }
         }
     }
-    tallies
+    (tallies, mistakes)
 }
 
 #[test]
 fn recall_and_precision_are_what_the_guard_promises() {
-    let tallies = measured();
+    let (tallies, mistakes) = measured();
+    println!("{}", mistakes.join("\n"));
     for (kind, Tally { there, hit, wrong }) in tallies.iter().filter(|(_, tally)| tally.there > 0) {
         let (recall, low, high) = wilson(*hit, *there);
         let (precision, least, most) = wilson(*hit, hit + wrong);

@@ -14,7 +14,7 @@ use super::{Answer, Endpoint, Head, Incoming};
 use crate::call::Gateway;
 use crate::dialect::ask::BadAsk;
 use crate::dialect::reader::read_whole;
-use crate::dialect::{About, Dialect, Version};
+use crate::dialect::{About, Dialect};
 use crate::error::{Error, Said};
 use crate::openai::assembly::Flaw;
 use crate::openai::{reading, refusal};
@@ -168,7 +168,7 @@ impl Attempt<'_> {
         stream.begin(first).await?;
         if self.incoming.look.streamed {
             stream.settle = Some(settle.served_by(self.full));
-            return Ok(Answer::Stream { stream, head });
+            return Ok(Answer::Stream { stream: Box::new(stream), head });
         }
         Ok(self.whole(stream.whole().await?, head, settle))
     }
@@ -184,7 +184,7 @@ impl Attempt<'_> {
     }
 
     /// The client's own bytes where the provider speaks its dialect, else what they say in the provider's.
-    fn sending(&self, site: &Site, call: &Call<'_>) -> Result<Sending, Lost> {
+    fn sending(&self, site: &Site, call: &Call<'_>) -> Result<Sending, Error> {
         let (ours, theirs) = (self.incoming.dialect, site.speaks.dialect());
         let same_version = site.speaks.version().is_none_or(|version| version == self.incoming.version);
         let rules = match ours {
@@ -204,7 +204,7 @@ impl Attempt<'_> {
         let mut ask = ours.read(&self.incoming.body, self.incoming.version).map_err(unsaid)?;
         // Always in pieces, so that silence is noticed and a client that left is too.
         (ask.stream, ask.include_usage) = (true, true);
-        let version = site.speaks.version().unwrap_or(Version::default());
+        let version = site.speaks.version().unwrap_or_default();
         let written = theirs.write(&ask, call.model, version).map_err(unsaid)?;
         Ok(Sending { body: written.body, way: Way::Other(theirs) })
     }
@@ -254,9 +254,9 @@ impl Attempt<'_> {
 }
 
 /// The provider cannot be asked for this at all.
-fn cannot(call: &Call<'_>, why: &str) -> Lost {
+fn cannot(call: &Call<'_>, why: &str) -> Error {
     let (provider, model) = call.names();
-    Error::BadRequest { provider, model, status: 400, source: Said(why.to_owned()) }.into()
+    Error::BadRequest { provider, model, status: 400, source: Said(why.to_owned()) }
 }
 
 async fn read(response: Response, call: &Call<'_>, limit: Instant) -> Result<Vec<u8>, Error> {

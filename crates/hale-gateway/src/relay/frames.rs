@@ -176,7 +176,7 @@ impl Frames {
 
     fn keeps_of_anthropic(&mut self, data: &[u8]) -> Result<(), Flaw> {
         let says = |word: &[u8]| memchr::memmem::find(data, word).is_some();
-        if says(b"\"type\":\"content_block_delta\"") && data.first() == Some(&b'{') {
+        if says(b"\"type\":\"content_block_delta\"") && is_braced(data) {
             self.began = true;
             return Ok(());
         }
@@ -203,7 +203,7 @@ impl Frames {
         self.began = true;
         let says = |word: &[u8]| memchr::memmem::find(data, word).is_some();
         let stops = says(b"\"finish_reason\"") && !says(b"\"finish_reason\":null");
-        if !stops && !says(b"\"usage\"") && !says(b"\"error\"") && data.first() == Some(&b'{') {
+        if !stops && !says(b"\"usage\"") && !says(b"\"error\"") && is_braced(data) {
             return Ok(true);
         }
         let part: Part = serde_json::from_slice(data)
@@ -219,6 +219,11 @@ impl Frames {
         }
         Ok(true)
     }
+}
+
+/// Whether it looks like a whole object: what is passed on without being read may not be a part of one.
+fn is_braced(data: &[u8]) -> bool {
+    data.first() == Some(&b'{') && data.last() == Some(&b'}')
 }
 
 /// Where the first event from here on ends, its blank line included.

@@ -14,6 +14,7 @@ mod dialect_trips;
 mod errors;
 mod keys;
 mod relay;
+mod relay_dialects;
 mod script;
 mod spellings;
 mod splitting;

@@ -125,44 +125,46 @@ fn faults(streamed: bool) -> Vec<Fault> {
             true,
         ),
     ];
-    if streamed {
-        faults.push(fault(
+    faults.extend(if streamed { of_streams() } else { of_wholes() });
+    faults
+}
+
+fn of_streams() -> Vec<Fault> {
+    let part = format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {}", &HELLO[..20]);
+    vec![
+        fault(
             "an error is the first event",
             events(&[r#"{"error":{"code":429}}"#]),
             "llm.rate_limited",
             true,
-        ));
-        faults.push(fault("garbage is the first event", events(&["no json"]), "llm.garbled", true));
-        faults.push(fault(
+        ),
+        fault("garbage is the first event", events(&["no json"]), "llm.garbled", true),
+        fault(
             "no event",
             answer("200 OK", "content-type: text/event-stream\r\n", ""),
             "llm.stream_cut",
             true,
-        ));
-        faults.push(fault(
+        ),
+        fault(
             "comments only",
             answer("200 OK", "content-type: text/event-stream\r\n", ": hi\n\n"),
             "llm.stream_cut",
             true,
-        ));
-        let part =
-            format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {}", &HELLO[..20]);
-        faults.push(fault(
-            "half an event, then silence",
-            Act::Hang(part.clone().into()),
-            "llm.timeout",
-            true,
-        ));
-        faults.push(fault("half an event, then the end", send(part), "llm.stream_cut", true));
-    } else {
-        faults.push(fault("no JSON", status("200 OK", "hello"), "llm.garbled", true));
-        faults.push(fault("half a JSON", status("200 OK", &WHOLE[..60]), "llm.garbled", true));
-        faults.push(fault("no choices", status("200 OK", r#"{"id":"c"}"#), "llm.stream_cut", true));
-        let cut = format!("HTTP/1.1 200 OK\r\n{JSON}content-length: 500\r\n\r\n{WHOLE}");
-        faults.push(fault("shorter than it says", send(cut.clone()), "llm.stream_cut", true));
-        faults.push(fault("silence before the end", Act::Hang(cut.into()), "llm.timeout", true));
-    }
-    faults
+        ),
+        fault("half an event, then silence", Act::Hang(part.clone().into()), "llm.timeout", true),
+        fault("half an event, then the end", send(part), "llm.stream_cut", true),
+    ]
+}
+
+fn of_wholes() -> Vec<Fault> {
+    let cut = format!("HTTP/1.1 200 OK\r\n{JSON}content-length: 500\r\n\r\n{WHOLE}");
+    vec![
+        fault("no JSON", status("200 OK", "hello"), "llm.garbled", true),
+        fault("half a JSON", status("200 OK", &WHOLE[..60]), "llm.garbled", true),
+        fault("no choices", status("200 OK", r#"{"id":"c"}"#), "llm.stream_cut", true),
+        fault("shorter than it says", send(cut.clone()), "llm.stream_cut", true),
+        fault("silence before the end", Act::Hang(cut.into()), "llm.timeout", true),
+    ]
 }
 
 /// One cell: what was tried, by whom, and what the client has of it.
@@ -215,7 +217,6 @@ async fn before_the_first_byte_every_fault_has_its_name_and_another_model_answer
     for streamed in [false, true] {
         for with_fallback in [false, true] {
             for fault in faults(streamed) {
-                #[expect(clippy::disallowed_methods, reason = "cells wait for silence at the same time")]
                 cells.spawn(cell(fault, streamed, with_fallback));
             }
         }

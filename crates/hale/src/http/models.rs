@@ -275,7 +275,7 @@ fn patience(headers: &HeaderMap) -> Duration {
     said.unwrap_or(MODEL_CALL_MAX).min(MODEL_CALL_MAX)
 }
 
-fn streamed(stream: Stream, dialect: Dialect, head: Head) -> Response {
+fn streamed(stream: Box<Stream>, dialect: Dialect, head: Head) -> Response {
     let pieces = stream::unfold(stream, |mut stream| async move {
         let bytes = stream.next().await?;
         Some((Ok::<Bytes, Infallible>(bytes), stream))

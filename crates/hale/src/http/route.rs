@@ -141,6 +141,17 @@ impl Route {
     }
 }
 
+/// Two tables as one.
+pub(super) const fn joined<const N: usize>(first: &[Route], rest: &[Route]) -> [Route; N] {
+    let mut all = [first[0]; N];
+    let mut n = 0;
+    while n < N {
+        all[n] = if n < first.len() { first[n] } else { rest[n - first.len()] };
+        n += 1;
+    }
+    all
+}
+
 /// The handler as a task of its own: a connection that ends takes its futures with it.
 async fn carry_through(request: Request, next: Next) -> Response {
     let deed = tasks::spawn("http-deed", next.run(request).in_current_span());

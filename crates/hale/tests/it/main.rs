@@ -48,3 +48,4 @@ mod proof_jobs;
 mod proof_backtests;
 mod proc_agentos;
 mod clients;
+mod cli_llm;

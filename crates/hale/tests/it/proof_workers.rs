@@ -96,7 +96,8 @@ fn workers_killed_together_lose_and_repeat_nothing_and_all_is_leased_again_withi
     let processes = leases.div_ceil(limits::WORKER_CONCURRENCY_MAX as usize).max(4);
     let slots = leases.div_ceil(processes);
     let mut world = world_without_embedded(&[]);
-    let answer_ms = 5_000 + leases as u64;
+    // Long enough that what is held when the journals are read is held when the workers die.
+    let answer_ms = 5_000 + 4 * leases as u64;
     world.model_does(&json!({"fault": {"kind": "slow", "first_token_ms": answer_ms, "per_chunk_ms": 0}}));
     let orders = ordered(&world, leases);
     let mut dying: Vec<Process> = (0..processes).map(|_| world.worker_of(slots)).collect();
