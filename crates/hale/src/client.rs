@@ -204,7 +204,7 @@ impl Client {
             .method(ask.method)
             .uri(format!("{}{}", self.address(), ask.path))
             .header("host", host)
-            .header("accept", "application/json")
+            .header("accept", "application/problem+json, application/json")
             .header("user-agent", concat!("hale/", env!("CARGO_PKG_VERSION")))
             .header("x-correlation-id", &self.correlation);
         if let Some(key) = &self.key {

@@ -122,7 +122,7 @@ pub async fn show(
         return Ok(shown);
     }
     let failure = Failure::new(Code::E010, "llm.model_not_found", "gateway", format!("find model {id}"));
-    Err(app.engine.model_not_found(&id, failure).await.into())
+    Err(not_found(app.engine.model_not_found(&id, failure).await))
 }
 
 #[derive(Debug, Deserialize)]
@@ -323,11 +323,10 @@ fn bad_request(message: String, field: Option<String>) -> Refusal {
     }
 }
 
+/// A name that no model has is the caller's to mend, whoever found it out.
 fn not_found(failure: Failure) -> Refusal {
-    Refusal::from(failure)
-        .status(StatusCode::NOT_FOUND)
-        .field("model")
-        .fix("GET /v1/models lists every model")
+    let failure = Failure { code: Code::E010, ..failure };
+    Refusal::from(failure).status(StatusCode::NOT_FOUND).field("model").fix("hale llm models")
 }
 
 /// No answer: the provider's own words where it does not take the request, else what went wrong in ours.

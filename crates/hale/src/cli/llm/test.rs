@@ -1,7 +1,6 @@
 //! `hale llm test [MODEL]`: one real call, the way of a client.
 
 use crate::cli::ctx::Ctx;
-use crate::client::Ask;
 use crate::exit::{Error, Exit};
 use serde_json::{Value, json};
 
@@ -24,10 +23,7 @@ pub async fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Error> {
         "messages": [{"role": "user", "content": "Answer with one word."}],
         "max_tokens": 16,
     });
-    let answer: Value = {
-        let ask = Ask::post("/v1/chat/completions", &body).header("accept", "application/problem+json");
-        ctx.client().await?.ask(ask).await?
-    };
+    let answer: Value = ctx.client().await?.post("/v1/chat/completions", &body).await?;
     let said = answer.pointer("/choices/0/message/content").and_then(Value::as_str).unwrap_or_default();
     let model = answer["model"].as_str().unwrap_or(&args.model).to_owned();
     ctx.screen.one(&answer, &args.model, |_| format!("{model} answers: {said}\n"));
